@@ -1,0 +1,32 @@
+# audiorig: from audio files to trained, probed and reported models. `snakemake -n` shows the plan.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+rule all:
+    input:
+        expand("results/{run}/report.html", run=SETTINGS.build),
+        "results/report.html",
+    default_target: True
+
+
+include: "rules/corpora.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    resolve,
+    resolve_corpus,
+    metrics,
+    report,
+    compare,

@@ -1,0 +1,62 @@
+# Settings, read and checked once, before any job. No rules here but the one that writes them down.
+import os
+import re
+import sys
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "src"))
+os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
+
+from audiorig.config import STAGES, DemoCorpus, FolderCorpus
+from audiorig.config_files import Settings, canonical_json, corpus_root, requested_runs
+from audiorig.errors import ConfigError
+
+try:
+    SETTINGS = Settings(config, ROOT / "config")
+    for name in requested_runs(SETTINGS, sys.argv[1:]):
+        corpus_name = SETTINGS.run(name).data.corpus
+        corpus_root(corpus_name, SETTINGS.corpus(corpus_name))
+except ConfigError as error:
+    sys.exit(f"error: {error}")
+
+
+wildcard_constraints:
+    run="|".join(map(re.escape, SETTINGS.run_names)),
+    corpus="|".join(map(re.escape, SETTINGS.corpus_names)),
+    stage="|".join(STAGES),
+    split="[^/]+",
+
+
+def corpus_file(pattern):
+    """Input function: a file of the corpus that a run reads; {corpus} and {split} are filled in."""
+    return lambda wildcards: pattern.format(
+        corpus=SETTINGS.run(wildcards.run).data.corpus,
+        split=SETTINGS.run(wildcards.run).data.split,
+    )
+
+
+CORPUS = corpus_file("results/corpora/{corpus}/corpus.yaml")
+SPLIT = corpus_file("results/corpora/{corpus}/splits/{split}/split_summary.json")
+
+
+def split_folder(wildcards):
+    return str(Path(SPLIT(wildcards)).parent)
+
+
+rule resolve:
+    output:
+        "results/{run}/config/{stage}.yaml",
+    log:
+        "results/{run}/logs/resolve-{stage}.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=lambda wildcards: canonical_json(SETTINGS.run(wildcards.run).stage(wildcards.stage)),
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Writing down the {wildcards.stage} settings of {wildcards.run}"
+    shell:
+        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"

@@ -1,0 +1,141 @@
+# From a folder of audio to a manifest, a validation report and splits. The audio is only read.
+
+
+def known_before(wildcards):
+    """What must exist before files are listed: a generated corpus' audio, a folder's table."""
+    name = wildcards.corpus
+    corpus = SETTINGS.corpus(name)
+    if isinstance(corpus, DemoCorpus):
+        return f"data/{name}/metadata.csv"
+    root = corpus_root(name, corpus)
+    return str(root / corpus.metadata) if corpus.metadata else []
+
+
+rule resolve_corpus:
+    output:
+        "results/corpora/{corpus}/corpus.yaml",
+    log:
+        "results/corpora/{corpus}/logs/resolve_corpus.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        # Bounds and splits go to their own rules: changing them must not list the files again.
+        settings=lambda wildcards: canonical_json(
+            SETTINGS.corpus(wildcards.corpus).model_dump(mode="json", exclude={"validation", "splits"})
+        ),
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Writing down the settings of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+
+
+rule synthesize:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+    output:
+        metadata="data/{corpus}/metadata.csv",
+        provenance="data/{corpus}/metadata.csv.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/synthesize.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/synthesize.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Generating the speech of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/synthesize.py --corpus {input.corpus} --output {output.metadata}"
+        " --workers {threads} 2>&1 | tee {log}"
+
+
+rule manifest:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        known=known_before,
+    output:
+        manifest="results/corpora/{corpus}/manifest.parquet",
+        provenance="results/corpora/{corpus}/manifest.parquet.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/manifest.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/manifest.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Listing the files of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/manifest.py --corpus {input.corpus} --output {output.manifest}"
+        " --threads {threads} 2>&1 | tee {log}"
+
+
+rule validate:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        manifest="results/corpora/{corpus}/manifest.parquet",
+    output:
+        invalid="results/corpora/{corpus}/validation/invalid_files.parquet",
+        stats="results/corpora/{corpus}/validation/audio_stats.parquet",
+        summary="results/corpora/{corpus}/validation/summary.json",
+        provenance="results/corpora/{corpus}/validation/summary.json.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/validate.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/validate.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        bounds=lambda wildcards: SETTINGS.corpus(wildcards.corpus).validation.model_dump_json(),
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Reading every file of corpus {wildcards.corpus} once"
+    shell:
+        "python workflow/scripts/validate.py --corpus {input.corpus} --manifest {input.manifest}"
+        " --bounds {params.bounds:q} --invalid {output.invalid} --stats {output.stats}"
+        " --summary {output.summary} --threads {threads} 2>&1 | tee {log}"
+
+
+rule split:
+    input:
+        manifest="results/corpora/{corpus}/manifest.parquet",
+        invalid="results/corpora/{corpus}/validation/invalid_files.parquet",
+    output:
+        sides=expand(
+            "results/corpora/{{corpus}}/splits/{{split}}/{side}.{kind}",
+            side=["train", "dev", "test"],
+            kind=["parquet", "arrow"],
+        ),
+        summary="results/corpora/{corpus}/splits/{split}/split_summary.json",
+        provenance="results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/split-{split}.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/split-{split}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        folder=lambda wildcards, output: str(Path(output.summary).parent),
+        settings=lambda wildcards: SETTINGS.corpus(wildcards.corpus).splits[wildcards.split].model_dump_json(),
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Dividing corpus {wildcards.corpus} as {wildcards.split}"
+    shell:
+        "python workflow/scripts/split.py --manifest {input.manifest} --invalid {input.invalid}"
+        " --settings {params.settings:q} --folder {params.folder} 2>&1 | tee {log}"

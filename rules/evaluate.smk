@@ -1,0 +1,80 @@
+# From a checkpoint to scores. Evaluation sees the model, the split and the audio, nothing of training.
+
+
+rule probe:
+    input:
+        config="results/{run}/config/probe.yaml",
+        corpus=ancient(CORPUS),
+        split=SPLIT,
+        model="results/{run}/model",
+    output:
+        scores="results/{run}/probe/scores.json",
+        provenance="results/{run}/probe/scores.json.provenance.json",
+    log:
+        "results/{run}/logs/probe.log",
+    benchmark:
+        "results/{run}/benchmarks/probe.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        split=split_folder,
+    conda:
+        "../envs/evaluate.yaml"
+    message:
+        "Probing the frozen encoder of {wildcards.run}, beside its controls"
+    shell:
+        "python workflow/scripts/probe.py --config {input.config} --corpus {input.corpus} --split {params.split}"
+        " --model {input.model} --output {output.scores} 2>&1 | tee {log}"
+
+
+rule reconstruct:
+    input:
+        config="results/{run}/config/probe.yaml",
+        data_config="results/{run}/config/data.yaml",
+        corpus=ancient(CORPUS),
+        split=SPLIT,
+        model="results/{run}/model",
+    output:
+        scores="results/{run}/reconstruction/scores.json",
+        examples="results/{run}/reconstruction/examples.npz",
+        provenance="results/{run}/reconstruction/scores.json.provenance.json",
+    log:
+        "results/{run}/logs/reconstruct.log",
+    benchmark:
+        "results/{run}/benchmarks/reconstruct.tsv"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        split=split_folder,
+    conda:
+        "../envs/evaluate.yaml"
+    message:
+        "Rebuilding hidden frames of {wildcards.run}'s test clips"
+    shell:
+        "python workflow/scripts/reconstruct.py --config {input.config} --data-config {input.data_config}"
+        " --corpus {input.corpus} --split {params.split} --model {input.model} --output {output.scores}"
+        " --examples {output.examples} 2>&1 | tee {log}"
+
+
+rule metrics:
+    input:
+        "results/{run}/probe/scores.json",
+        "results/{run}/reconstruction/scores.json",
+    output:
+        "results/{run}/metrics.json",
+    log:
+        "results/{run}/logs/metrics.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    conda:
+        "../envs/data.yaml"
+    message:
+        "Collecting the scores of {wildcards.run}"
+    shell:
+        "python workflow/scripts/metrics.py --scores {input} --output {output} 2>&1 | tee {log}"

@@ -1,0 +1,61 @@
+# From a split to a checkpoint. Training state lies in results/{run}/checkpoints, which no rule
+# declares: Snakemake deletes the outputs of a job that was killed, and they are what it resumes from.
+
+
+rule spectrum_statistics:
+    input:
+        config="results/{run}/config/data.yaml",
+        corpus=ancient(CORPUS),
+        split=SPLIT,
+    output:
+        statistics="results/{run}/statistics.safetensors",
+        provenance="results/{run}/statistics.safetensors.provenance.json",
+    log:
+        "results/{run}/logs/spectrum_statistics.log",
+    benchmark:
+        "results/{run}/benchmarks/spectrum_statistics.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        split=split_folder,
+    conda:
+        "../envs/train.yaml"
+    message:
+        "Measuring the spectra of {wildcards.run}'s training side"
+    shell:
+        "python workflow/scripts/spectrum_statistics.py --config {input.config} --corpus {input.corpus}"
+        " --split {params.split} --output {output.statistics} 2>&1 | tee {log}"
+
+
+rule train:
+    input:
+        config="results/{run}/config/train.yaml",
+        corpus=ancient(CORPUS),
+        split=SPLIT,
+        statistics="results/{run}/statistics.safetensors",
+    output:
+        final="results/{run}/final.ckpt",
+        model=directory("results/{run}/model"),
+        history="results/{run}/history.json",
+        provenance="results/{run}/final.ckpt.provenance.json",
+    log:
+        "results/{run}/logs/train.log",
+    benchmark:
+        "results/{run}/benchmarks/train.tsv"
+    threads: lambda wildcards: SETTINGS.run(wildcards.run).train.cpu_threads
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        launch="",  # what stands before `python`: a profile's srun or torchrun
+    params:
+        folder=lambda wildcards, output: str(Path(output.final).parent),
+        split=split_folder,
+    conda:
+        "../envs/train.yaml"
+    message:
+        "Training {wildcards.run}"
+    shell:
+        "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
+        " --split {params.split} --statistics {input.statistics} --folder {params.folder} 2>&1 | tee {log}"

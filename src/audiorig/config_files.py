@@ -1,0 +1,215 @@
+"""From YAML files and command-line overrides to checked settings.
+
+A run is a file of ``config/runs`` or a top-level key of the config file; it states only what
+differs from the run that it ``extends``; ``null`` takes a setting away again. Whatever is wrong ends in a ``ConfigError`` of one
+plain sentence: where, what was found, what to write instead.
+"""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from audiorig.config import Corpus, CorpusSection, DemoCorpus, FolderCorpus, Run
+from audiorig.errors import ConfigError
+
+
+RESERVED = ("build", "corpora")
+
+
+class Settings:
+    """All runs and corpora that are known, resolved and checked when they are asked for.
+
+    Args:
+        config: the merged config file (``config/config.yaml``, ``--configfile``, ``--config``).
+        folder: the ``config`` folder with ``runs/`` and ``corpora/``.
+    """
+
+    def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
+        self._run_files = {path.stem: path for path in sorted((folder / "runs").glob("*.yaml"))}
+        self._corpus_files = {path.stem: path for path in sorted((folder / "corpora").glob("*.yaml"))}
+        self._given_runs = {key: value or {} for key, value in config.items() if key not in RESERVED}
+        self._given_corpora: dict[str, Any] = config.get("corpora") or {}
+        for name, value in self._given_runs.items():
+            if not isinstance(value, dict):
+                raise ConfigError(f"config: {name!r} is {value!r}: expected the settings of a run, as a mapping")
+            if name not in self._run_files and "extends" not in value:
+                known = [*self._run_files, *RESERVED]
+                raise ConfigError(
+                    f"config: {name!r} is no run of config/runs{near(name, known)}; a new run needs `extends:`"
+                )
+        self.build: list[str] = list(config.get("build") or [])
+        for name in self.build:
+            self.run(name)
+
+    @property
+    def run_names(self) -> list[str]:
+        return sorted({*self._run_files, *self._given_runs})
+
+    @property
+    def corpus_names(self) -> list[str]:
+        return sorted({*self._corpus_files, *self._given_corpora})
+
+    def run(self, name: str) -> Run:
+        """The settings of one run."""
+        raw = self._raw_run(name, seen=())
+        run = _check(Run, raw, f"run {name!r}")
+        corpus = self.corpus(run.data.corpus)
+        if run.data.split not in corpus.splits:
+            raise ConfigError(
+                f"run {name!r}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
+                f"has {', '.join(sorted(corpus.splits)) or 'no splits'}"
+            )
+        return run
+
+    def corpus(self, name: str) -> CorpusSection:
+        """The settings of one corpus; its root is not looked at."""
+        if name not in self.corpus_names:
+            raise ConfigError(f"no corpus {name!r}{near(name, self.corpus_names)}")
+        raw = _merge(self._from_file(self._corpus_files, name), self._given_corpora.get(name) or {})
+        return _check(TypeAdapter(Corpus), raw, f"corpus {name!r}")
+
+    def _raw_run(self, name: str, seen: tuple[str, ...]) -> dict[str, Any]:
+        if name in seen:
+            raise ConfigError(f"run {name!r} extends itself: {' -> '.join((*seen, name))}")
+        if name not in self.run_names:
+            raise ConfigError(f"no run {name!r}{near(name, self.run_names)}")
+        raw = _merge(self._from_file(self._run_files, name), self._given_runs.get(name, {}))
+        parent = raw.pop("extends", None)
+        return _merge(self._raw_run(parent, (*seen, name)), raw) if parent else raw
+
+    @staticmethod
+    def _from_file(files: Mapping[str, Path], name: str) -> dict[str, Any]:
+        return read_yaml(files[name]) if name in files else {}
+
+
+def requested_runs(settings: Settings, arguments: Iterable[str]) -> list[str]:
+    """The runs that a command line asks for: those of its ``results/{run}/...`` targets, or all to build.
+
+    Raises:
+        ConfigError: if a target names a run that does not exist.
+    """
+    targets = [match[1] for argument in arguments if (match := re.fullmatch(r"(?:\./)?results/([^/]+)/.*", argument))]
+    for name in targets:
+        if name != "corpora" and name not in settings.run_names:
+            raise ConfigError(f"results/{name}/: no run {name!r}{near(name, settings.run_names)}")
+    return sorted({name for name in targets if name != "corpora"}) if targets else settings.build
+
+
+def corpus_root(name: str, corpus: CorpusSection) -> Path:
+    """The folder that holds a corpus' audio.
+
+    Raises:
+        ConfigError: if a folder corpus' root does not exist or names a variable that is not set.
+    """
+    match corpus:
+        case DemoCorpus():
+            return Path("data") / name
+        case FolderCorpus():
+            root = os.path.expanduser(os.path.expandvars(corpus.root))
+            if unset := re.search(r"\$\{?(\w+)", root):
+                raise ConfigError(
+                    f"corpus {name!r}: root is {corpus.root!r}, but the variable {unset[1]} is not set; "
+                    f"export {unset[1]}=/where/your/audio/lies or set corpora.{name}.root"
+                )
+            if not Path(root).is_dir():
+                raise ConfigError(
+                    f"corpus {name!r}: its root {root!r} is no folder; set corpora.{name}.root in your config file"
+                )
+            return Path(root)
+    raise TypeError(f"corpus {name!r}: unknown kind {type(corpus).__name__}")
+
+
+def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
+    """One stage's settings of a run, as a rule wrote them; what the stage does not read has defaults.
+
+    Args:
+        overrides: ``section.key=value`` each, the value as YAML.
+    """
+    raw = read_yaml(path)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {override}: expected section.key=value")
+        nested: Any = yaml.safe_load(value)
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        raw = _merge(raw, nested)
+    return _check(Run, raw, str(path))
+
+
+def load_corpus(path: Path) -> tuple[CorpusSection, Path]:
+    """A corpus' settings, as a rule wrote them to ``results/corpora/{corpus}/corpus.yaml``, and its root."""
+    corpus = _check(TypeAdapter(Corpus), read_yaml(path), str(path))
+    return corpus, corpus_root(path.parent.name, corpus)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A clause that offers what was probably meant."""
+    known = sorted(known)
+    matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(matches)}?" if matches else f"; there are: {', '.join(known)}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping; an empty file is an empty mapping."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found a {type(content).__name__}")
+    return content
+
+
+def canonical_json(settings: Any) -> str:
+    """One text for equal settings."""
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, key by key; ``null`` takes a key away."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            merged[key] = _merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check(kind: Any, raw: Mapping[str, Any], where: str) -> Any:
+    """Check raw settings; the first error becomes one sentence."""
+    try:
+        return kind.model_validate(raw) if isinstance(kind, type) else kind.validate_python(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = [str(part) for part in first["loc"] if part not in ("demo", "folder")]
+        if first["type"] == "extra_forbidden":
+            section = _section_at(kind, path[:-1], raw)
+            known = section.model_fields if section else ()
+            raise ConfigError(f"{where}: there is no setting {'.'.join(path)!r}{near(path[-1], known)}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
+        raise ConfigError(f"{where}: {'.'.join(path) or 'settings'}: {message}{found}") from None
+
+
+def _section_at(kind: Any, path: list[str], raw: Mapping[str, Any]) -> type[BaseModel] | None:
+    """The model whose keys were expected at a path of the settings."""
+    section: Any = kind if isinstance(kind, type) else {"demo": DemoCorpus, "folder": FolderCorpus}.get(raw["kind"])
+    for part in path:
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            field = section.model_fields.get(part)
+            section = field.annotation if field else None
+        else:  # dict[Name, Section]: the part is a name, the section is the value's type
+            section = section.__args__[1]
+    return section if isinstance(section, type) else None

@@ -1,0 +1,65 @@
+"""Frozen features: one vector per piece and layer."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from audiorig.evaluate.intervals import Floats
+from audiorig.evaluate.pieces import Pieces
+from audiorig.models.wavemae import EncoderOutput
+from audiorig.randomness import random_state_fence
+
+ALL_BLOCKS = "all"
+LAST = "final"
+
+
+class Encoder(Protocol):
+    """Whatever turns waveforms into frames of features."""
+
+    def encode(self, waveform: Tensor, lengths: Tensor) -> EncoderOutput: ...
+
+
+def embed(encoder: Encoder, pieces: Pieces, batch_size: int, name: str) -> dict[str, Floats]:
+    """Mean and standard deviation over real frames, of every layer.
+
+    Returns:
+        Layer name -> (n, 2 D): ``block-1`` ..., ``final`` (after the last norm), and ``all``, the
+        blocks side by side.
+    """
+    found: dict[str, list[tuple[int, np.ndarray]]] = {}
+    progress = tqdm(total=len(pieces), desc=f"embed {name}", unit="clip", mininterval=1)
+    with random_state_fence(), torch.no_grad():
+        for indices, waveform, lengths in batches(pieces, batch_size):
+            output = encoder.encode(waveform, lengths)
+            layers = {f"block-{number}": layer for number, layer in enumerate(output.layers, start=1)}
+            for layer, frames in {**layers, LAST: output.features}.items():
+                vectors = pool(frames.float(), ~output.is_padding).cpu().numpy()
+                found.setdefault(layer, []).extend(zip(indices, vectors, strict=True))
+            progress.update(len(indices))
+    progress.close()
+    features = {layer: np.stack([vector for _, vector in sorted(rows, key=lambda row: row[0])]) for layer, rows in found.items()}
+    blocks = [features[layer] for layer in features if layer != LAST]
+    return {**features, ALL_BLOCKS: np.concatenate(blocks, axis=1)}
+
+
+def batches(pieces: Pieces, batch_size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Padded batches of pieces of similar length: indices, waveform (B, T), lengths (B,)."""
+    order = pieces.table["duration_sec"].argsort(kind="stable").tolist()
+    for first in range(0, len(order), batch_size):
+        indices = order[first : first + batch_size]
+        waveforms = [torch.from_numpy(pieces[index]) for index in indices]
+        lengths = torch.tensor([len(waveform) for waveform in waveforms])
+        yield indices, torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True), lengths
+
+
+def pool(frames: Tensor, is_real: Tensor) -> Tensor:
+    """Mean and standard deviation over the real frames: (B, N, D) to (B, 2 D)."""
+    weight = is_real[..., None].to(frames.dtype)
+    count = weight.sum(1).clamp_min(1)
+    mean = (frames * weight).sum(1) / count
+    variance = ((frames - mean[:, None]).square() * weight).sum(1) / count
+    return torch.cat([mean, variance.sqrt()], dim=1)

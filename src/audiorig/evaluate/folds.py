@@ -1,0 +1,97 @@
+"""Which pieces a probe learns from, which choose its penalty, and which judge it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audiorig.config import ProbeTask
+from audiorig.errors import DataError
+from audiorig.randomness import keyed_generator
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers of one train, dev and test."""
+
+    train: Indices
+    dev: Indices
+    test: Indices
+
+
+def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
+    """The rows that a task is about, with a column ``side``.
+
+    Raises:
+        DataError: if a column is missing or no row is left.
+    """
+    rows = pd.concat([table.assign(side=side) for side, table in sides.items()], ignore_index=True)
+    for column in (task.label, task.group, *task.where, *([task.column] if task.column else [])):
+        if column not in rows:
+            raise DataError(f"probe task on {task.label!r}: no column {column!r}; there are {', '.join(rows)}")
+    for column, values in task.where.items():
+        rows = rows[rows[column].isin(values)]
+    rows = rows[rows[task.label].notna() & (rows[task.label] != "")]
+    if rows.empty:
+        raise DataError(f"probe task on {task.label!r}: no row is left by where: {task.where}")
+    return rows.sort_values("wav_path", kind="stable", ignore_index=True)
+
+
+def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
+    """One fold, or one for each draw of shots.
+
+    Pieces of one clip are never on two sides.
+
+    Raises:
+        DataError: if a side is empty, or train has fewer than two labels.
+    """
+    match task.assign:
+        case "split":
+            side = table["side"].to_numpy()
+            folds = [_fold(side == "train", side == "dev", side == "test")]
+        case "values":
+            value = table[task.column].to_numpy()
+            learnt = np.isin(value, task.train_values)
+            is_dev = learnt & _every_nth_clip(table, task, learnt, seed)
+            folds = [_fold(learnt & ~is_dev, is_dev, np.isin(value, task.test_values))]
+        case "shots":
+            folds = [_draw_shots(table, task, seed, draw) for draw in range(task.draws)]
+    for fold in folds:
+        if not (len(fold.train) and len(fold.dev) and len(fold.test)):
+            raise DataError(
+                f"probe task on {task.label!r}: {len(fold.train)} pieces to learn from, {len(fold.dev)} for dev, "
+                f"{len(fold.test)} to test; none of these may be 0"
+            )
+        if table[task.label].iloc[fold.train].nunique() < 2:
+            raise DataError(f"probe task on {task.label!r}: only one label to learn from")
+    return folds
+
+
+def _fold(is_train: NDArray[np.bool_], is_dev: NDArray[np.bool_], is_test: NDArray[np.bool_]) -> Fold:
+    return Fold(np.flatnonzero(is_train), np.flatnonzero(is_dev), np.flatnonzero(is_test))
+
+
+def _every_nth_clip(table: pd.DataFrame, task: ProbeTask, among: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
+    """A quarter of each label's clips, drawn by key."""
+    chosen: set[str] = set()
+    for label, rows in table[among].groupby(task.label):
+        clips = sorted(rows["wav_path"].unique())
+        order = keyed_generator("probe-dev", seed, str(label)).permutation(len(clips))
+        chosen |= {clips[index] for index in order[: max(1, len(clips) // 4)]}
+    return table["wav_path"].isin(chosen).to_numpy()
+
+
+def _draw_shots(table: pd.DataFrame, task: ProbeTask, seed: int, draw: int) -> Fold:
+    """``shots`` clips per label to learn from, as many for dev, all others to test."""
+    train: set[str] = set()
+    dev: set[str] = set()
+    for label, rows in table.groupby(task.label):
+        clips = sorted(rows["wav_path"].unique())
+        order = keyed_generator("probe-shots", seed, draw, str(label)).permutation(len(clips))
+        train |= {clips[index] for index in order[: task.shots]}
+        dev |= {clips[index] for index in order[task.shots : 2 * task.shots]}
+    is_train, is_dev = (table["wav_path"].isin(chosen).to_numpy() for chosen in (train, dev))
+    return _fold(is_train, is_dev, ~is_train & ~is_dev)

@@ -1,0 +1,107 @@
+"""The two judgements of a checkpoint: probes of its features, and what it rebuilds.
+
+Both see a model folder, a split and the audio, and nothing of the training.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from audiorig.config import ProbeConfig, ProbeTask
+from audiorig.data.audio import read_window
+from audiorig.data.manifest import read_table
+from audiorig.data.split import SIDES
+from audiorig.errors import DataError
+from audiorig.evaluate.baselines import spectral_features
+from audiorig.evaluate.embed import embed
+from audiorig.evaluate.folds import task_rows
+from audiorig.evaluate.pieces import Pieces
+from audiorig.evaluate.reconstruction import RebuiltClip, rebuild_clips, reconstruction_rows
+from audiorig.evaluate.systems import RANDOM, Features, TaskScorer
+from audiorig.models import WaveMAE
+from audiorig.randomness import keyed_generator, random_state_fence
+
+
+def load_model(folder: Path) -> WaveMAE:
+    """A trained model, ready to be asked."""
+    return WaveMAE.from_pretrained(folder).eval()
+
+
+def untrained_like(model: WaveMAE, seed: int) -> WaveMAE:
+    """An encoder of the same shape and standardisation that has learnt nothing."""
+    with random_state_fence():
+        torch.manual_seed(seed)
+        fresh = WaveMAE(model.config).eval()
+    for name in ("bin_mean", "bin_std", "is_scored"):
+        getattr(fresh, name).copy_(getattr(model, name))
+    return fresh
+
+
+def probe_model(model: WaveMAE, split: Path, root: Path, settings: ProbeConfig, system: str) -> list[dict[str, Any]]:
+    """Score every task of the settings; rows of ``metrics.json``.
+
+    Tasks that listen to the same pieces share their features.
+    """
+    sides = {side: read_table(split / f"{side}.parquet") for side in SIDES}
+    encoders = {system: model}
+    encoders |= {f"{RANDOM}, seed {seed}": untrained_like(model, seed) for seed in range(settings.random_encoders)}
+    rows: list[dict[str, Any]] = []
+    for names in _tasks_by_view(settings.tasks).values():
+        task = settings.tasks[names[0]]
+        tables = {name: task_rows(sides, settings.tasks[name]) for name in names}
+        needed = pd.concat(tables.values()).drop_duplicates("wav_path").sort_values("wav_path", ignore_index=True)
+        rate = model.config.sample_rate_hz
+        pieces = Pieces(needed, root, rate, task.piece_sec, task.random_channel, settings.seed)
+        embedded = [embed(encoder, pieces, settings.batch_size, name) for name, encoder in encoders.items()]
+        spectral = spectral_features(pieces)
+        for name in names:
+            chosen = np.flatnonzero(pieces.table["wav_path"].isin(tables[name]["wav_path"]))
+            features = Features(
+                _select(embedded[0], chosen), [_select(each, chosen) for each in embedded[1:]], _select(spectral, chosen)
+            )
+            table = pieces.table.iloc[chosen].reset_index(drop=True)
+            rows += TaskScorer(name, settings.tasks[name], table, settings, system).score(features)
+    return rows
+
+
+def reconstruct_model(
+    model: WaveMAE, split: Path, root: Path, settings: ProbeConfig, crop_samples: int, system: str
+) -> tuple[list[dict[str, Any]], list[RebuiltClip]]:
+    """Hidden-frame R2 on the test side, and some clips to look at."""
+    test = read_table(split / "test.parquet")
+    order = keyed_generator("reconstruction-clips", settings.seed).permutation(len(test))
+    rows = test.iloc[np.sort(order[: settings.reconstruction_clips])]
+    rate, shortest = model.config.sample_rate_hz, 2 * model.shape.stride * model.stft.hop
+    clips, groups = [], []
+    for path, duration_sec, group in zip(rows["wav_path"], rows["duration_sec"], rows["group_id"], strict=True):
+        start = max(0, int(duration_sec * rate) - crop_samples) // 2
+        waveform = read_window(root / path, start, crop_samples, rate)
+        if len(waveform) >= shortest:
+            clips.append((str(path), waveform))
+            groups.append(str(group))
+    if not clips:
+        raise DataError(f"{split / 'test.parquet'}: no clip is longer than {shortest / rate:.2f} s")
+    built = list(rebuild_clips(model, clips, settings.seed))
+    metrics = reconstruction_rows(
+        built, groups, model.is_scored.numpy(), system, settings.bootstrap, settings.seed
+    )
+    return metrics, [built[index] for index in _spread(len(built), settings.examples)]
+
+
+def _spread(num_items: int, num_chosen: int) -> list[int]:
+    """Indices spread evenly over a sorted list, so that examples differ."""
+    return sorted({int(position) for position in np.linspace(0, num_items - 1, min(num_chosen, num_items))})
+
+
+def _select(features: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: matrix[rows] for name, matrix in features.items()}
+
+
+def _tasks_by_view(tasks: dict[str, ProbeTask]) -> dict[tuple[float | None, bool], list[str]]:
+    views: dict[tuple[float | None, bool], list[str]] = {}
+    for name, task in tasks.items():
+        views.setdefault((task.piece_sec, task.random_channel), []).append(name)
+    return views

@@ -1,0 +1,122 @@
+"""A probe task scored: the encoder beside all its controls."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from audiorig.config import ProbeConfig, ProbeTask
+from audiorig.evaluate.baselines import LOG_MEL
+from audiorig.evaluate.embed import ALL_BLOCKS
+from audiorig.evaluate.folds import make_folds
+from audiorig.evaluate.intervals import Floats, Resampling, Score
+from audiorig.evaluate.metrics import classification_scores, metric_row
+from audiorig.evaluate.probe import ProbeResult, linear_probe, majority_probe, neighbour_probe
+from audiorig.randomness import keyed_generator
+
+MAJORITY = "majority"
+RANDOM = "random-init"
+SHUFFLED = "shuffled labels"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What every system makes of the same pieces.
+
+    Attributes:
+        encoder: layer -> (n, K).
+        random_encoders: the same of untrained encoders, one per seed.
+        spectral: control -> (n, K).
+    """
+
+    encoder: dict[str, Floats]
+    random_encoders: list[dict[str, Floats]]
+    spectral: dict[str, Floats]
+
+
+class TaskScorer:
+    """Scores all systems on one task; every score shares the same bootstrap draws."""
+
+    def __init__(self, name: str, task: ProbeTask, table: pd.DataFrame, settings: ProbeConfig, system: str) -> None:
+        self.name, self.settings, self.system = name, settings, system
+        self.folds = make_folds(table, task, settings.seed)
+        names, self.labels = np.unique(table[task.label].to_numpy(dtype=str), return_inverse=True)
+        self.num_classes = len(names)
+        tested = np.zeros(len(table), dtype=bool)
+        for fold in self.folds:
+            tested[fold.test] = True
+        self.tested = np.flatnonzero(tested)
+        groups = table[task.group].to_numpy(dtype=str)[self.tested]
+        self.resampling = Resampling(groups.tolist(), settings.bootstrap, settings.seed, name)
+        self.rows: list[dict[str, Any]] = []
+
+    def score(self, features: Features) -> list[dict[str, Any]]:
+        """Rows of ``metrics.json`` for the encoder, its layers, its controls and the differences."""
+        by_layer = {layer: self._linear(matrix) for layer, matrix in features.encoder.items()}
+        layer = self._headline_layer(by_layer)
+        for name, result in by_layer.items():
+            self._add(f"{self.system}, {name}", self._scores(result), layer=name, dev_accuracy=result.dev_accuracy)
+        encoder = self._scores(by_layer[layer])
+        self._add(self.system, encoder, layer=layer)
+        controls = {name: self._scores(self._linear(matrix)) for name, matrix in features.spectral.items()}
+        randoms = [self._scores(self._linear(each[layer])) for each in features.random_encoders]
+        for seed, scores in enumerate(randoms):
+            self._add(f"{RANDOM}, seed {seed}", scores, layer=layer, seed=seed)
+        controls[RANDOM] = {name: Score.mean([scores[name] for scores in randoms]) for name in encoder}
+        controls[MAJORITY] = self._scores(majority_probe(self.labels, self.folds))
+        controls[SHUFFLED] = self._shuffled(features.encoder[layer])
+        for name, scores in controls.items():
+            self._add(name, scores, layer=layer if name in (RANDOM, SHUFFLED) else None)
+            self._add(f"{self.system} minus {name}", {m: encoder[m].minus(s) for m, s in scores.items()}, layer=layer)
+        self._add_neighbours(features, layer)
+        return self.rows
+
+    def _headline_layer(self, by_layer: dict[str, ProbeResult]) -> str:
+        if self.settings.layer == "all":
+            return ALL_BLOCKS
+        return max(by_layer, key=lambda layer: by_layer[layer].dev_accuracy)
+
+    def _linear(self, matrix: Floats) -> ProbeResult:
+        return linear_probe(matrix, self.labels, self.folds, self.settings.inverse_penalties)
+
+    def _scores(self, result: ProbeResult) -> dict[str, Score]:
+        return classification_scores(
+            result.predicted[self.tested], self.labels[self.tested], self.num_classes, self.resampling
+        )
+
+    def _shuffled(self, matrix: Floats) -> dict[str, Score]:
+        """The probe trained on labels that were dealt out anew: what is left is a leak or luck."""
+        scores = []
+        for number in range(self.settings.shuffles):
+            predicted = np.zeros((len(self.labels), self.num_classes))
+            num_tests = np.zeros(len(self.labels), dtype=np.int64)
+            for index, fold in enumerate(self.folds):
+                generator = keyed_generator("shuffle", self.settings.seed, self.name, number, index)
+                dealt = self.labels.copy()
+                for side in (fold.train, fold.dev):
+                    dealt[side] = generator.permutation(self.labels[side])
+                result = linear_probe(matrix, dealt, [fold], self.settings.inverse_penalties)
+                predicted[:, : result.predicted.shape[1]] += result.predicted
+                num_tests += result.num_tests
+            share = predicted / np.maximum(num_tests, 1)[:, None]
+            scores.append(self._scores(ProbeResult(share, num_tests, float("nan"))))
+        return {name: Score.mean([each[name] for each in scores]) for name in scores[0]}
+
+    def _add_neighbours(self, features: Features, layer: str) -> None:
+        systems = {
+            self.system: features.encoder[layer],
+            **({RANDOM: features.random_encoders[0][layer]} if features.random_encoders else {}),
+            LOG_MEL: features.spectral[LOG_MEL],
+        }
+        for name, matrix in systems.items():
+            result = neighbour_probe(matrix, self.labels, self.folds, self.settings.neighbours)
+            self._add(name, {f"knn_{m}": s for m, s in self._scores(result).items() if m == "accuracy"}, layer=layer)
+
+    def _add(self, system: str, scores: dict[str, Score], **more: Any) -> None:
+        if "dev_accuracy" in more:
+            more["dev_accuracy"] = round(more["dev_accuracy"], 6)
+        for metric, score in scores.items():
+            self.rows.append(
+                metric_row(self.name, system, metric, score, self.resampling, len(self.tested), **more)
+            )

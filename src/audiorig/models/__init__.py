@@ -1,0 +1,10 @@
+"""Models. Importing this package lets ``AutoModel.from_pretrained`` load them from a folder."""
+
+from transformers import AutoConfig, AutoModel
+
+from audiorig.models.wavemae import WaveMAE, WaveMAEConfig
+
+AutoConfig.register(WaveMAEConfig.model_type, WaveMAEConfig)
+AutoModel.register(WaveMAEConfig, WaveMAE)
+
+__all__ = ["WaveMAE", "WaveMAEConfig"]

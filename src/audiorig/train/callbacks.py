@@ -1,0 +1,126 @@
+"""What happens between steps: signals, early stops, the progress bar, TensorBoard."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+
+
+class StopInGoodOrder(TrainerCallback):
+    """Finish the step, save, stop: when a signal says so, or after a number of steps.
+
+    Args:
+        stop_after_steps: steps of this call, None for no limit.
+
+    Attributes:
+        reason: why the run was stopped, None if it was not.
+    """
+
+    def __init__(self, stop_after_steps: int | None = None) -> None:
+        self.stop_after_steps = stop_after_steps
+        self.reason: str | None = None
+        self._last_step: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
+    ) -> None:
+        if self.stop_after_steps is not None:
+            self._last_step = state.global_step + self.stop_after_steps
+        for number in SIGNALS:
+            self._handlers[number] = signal.signal(number, self._remember)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.reason = signal.Signals(number).name
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
+        if self._last_step is not None and state.global_step >= self._last_step:
+            self.reason = self.reason or f"--stop_after_steps {self.stop_after_steps}"
+        if self.reason:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+
+class ProgressBar(TrainerCallback):
+    """Steps, loss, seconds of audio per second, time left.
+
+    Args:
+        step_sec: seconds of audio that a step takes in.
+    """
+
+    def __init__(self, step_sec: float) -> None:
+        self.step_sec = step_sec
+        self.bar: tqdm | None = None
+        self._started = (0.0, 0)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
+    ) -> None:
+        interval = 0.5 if sys.stderr.isatty() else 5.0
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step")
+        self.bar.mininterval = interval
+        self._started = (time.monotonic(), state.global_step)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **other: Any,
+    ) -> None:
+        if self.bar is None or "total" not in (logs or {}):
+            return
+        began, first = self._started
+        rate = (state.global_step - first) * self.step_sec / max(1e-9, time.monotonic() - began)
+        self.bar.set_postfix(loss=f"{logs['total']:.4f}", audio_s_per_s=f"{rate:.0f}", refresh=False)
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+class TensorBoard(TrainerCallback):
+    """Every logged number as a scalar; a resumed run leaves no doubled points."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.writer: SummaryWriter | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
+    ) -> None:
+        purge = state.global_step + 1 if state.global_step else None
+        self.writer = SummaryWriter(str(self.folder), purge_step=purge)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **other: Any,
+    ) -> None:
+        if self.writer is None:
+            return
+        for name, value in (logs or {}).items():
+            side, _, rest = name.partition("_")
+            tag = f"eval/{rest}" if side == "eval" else f"train/{name}"
+            if name != "epoch" and isinstance(value, int | float):
+                self.writer.add_scalar(tag, value, state.global_step)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
+        if self.writer is not None:
+            self.writer.close()

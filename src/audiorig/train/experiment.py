@@ -1,0 +1,33 @@
+"""What the trainer knows of an experiment, and nothing more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch.utils.data import Dataset
+from transformers import PreTrainedModel
+
+Collate = Callable[[list[Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model with its data.
+
+    Attributes:
+        model: ``forward(**batch)`` returns ``loss`` and ``parts: {name: (sum, weight)}``.
+        train_dataset: indexed by ``(epoch, item)``.
+        dev_dataset: indexed likewise, with epoch 0.
+        collate: items to a training batch.
+        collate_dev: items to an evaluation batch.
+        item_sec: seconds of audio of a training item, for the progress bar.
+        fingerprint: what changes the result of a step, besides the training settings.
+    """
+
+    model: PreTrainedModel
+    train_dataset: Dataset
+    dev_dataset: Dataset
+    collate: Collate
+    collate_dev: Collate
+    item_sec: float
+    fingerprint: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,122 @@
+"""From an experiment to ``final.ckpt``: resume, train, stop in good order, export."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+from transformers.trainer_callback import TrainerState
+from transformers.utils import logging as transformers_logging
+
+from audiorig.config import TrainConfig
+from audiorig.errors import ResumeError, Unfinished
+from audiorig.files import write_json, written_aside
+from audiorig.train import checkpoints
+from audiorig.train.callbacks import ProgressBar, StopInGoodOrder, TensorBoard
+from audiorig.train.experiment import Experiment
+from audiorig.train.owner import ownership
+from audiorig.train.trainer import RigTrainer
+
+log = logging.getLogger(__name__)
+
+
+def fit(
+    experiment: Experiment,
+    settings: TrainConfig,
+    folder: Path,
+    seed: int,
+    *,
+    resume_from: Path | None = None,
+    stop_after_steps: int | None = None,
+) -> list[dict[str, Any]]:
+    """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
+
+    Args:
+        folder: the run's folder; ``checkpoints/`` and ``tensorboard/`` are written into it.
+        resume_from: a checkpoint to go on from instead.
+        stop_after_steps: stop in good order after this many steps.
+
+    Returns:
+        The log: a dict per entry, with ``step``. The experiment's model holds the final weights.
+
+    Raises:
+        Unfinished: if the run was stopped before its end; it is saved.
+        ResumeError: if ``resume_from`` does not fit, or another process is training this run.
+    """
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_warning()
+    torch.set_num_threads(settings.cpu_threads)
+    root = folder / "checkpoints"
+    fingerprint = run_fingerprint(experiment, settings, seed)
+    with ownership(folder / "owner.json"):
+        if resume_from is not None:
+            checkpoints.require_same_run(resume_from, fingerprint)
+        checkpoints.prepare_folder(root, fingerprint)
+        start = resume_from or checkpoints.newest_whole(root)
+        if start is not None and checkpoints.step_of(start) >= settings.max_steps:
+            log.info("%s holds the whole run: nothing to train", start)
+            return load_finished(experiment.model, start)
+        stopper = StopInGoodOrder(stop_after_steps)
+        step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
+        callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
+        trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
+        trainer.fingerprint = fingerprint
+        log.info("resuming from %s", start) if start else log.info("starting from step 0")
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+        if trainer.state.global_step < settings.max_steps:
+            raise Unfinished(
+                f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
+                f"the state is saved in {root}, run the same command again to go on"
+            )
+        return training_log(trainer.state)
+
+
+def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) -> dict[str, Any]:
+    """What must be equal for one run to go on from another's checkpoint."""
+    train = settings.model_dump(mode="json", exclude=set(settings.operation_keys()))
+    return {"seed": seed, "train": train, **experiment.fingerprint}
+
+
+def training_log(state: TrainerState) -> list[dict[str, Any]]:
+    """The entries that describe steps; not the summary of speed at the end, which is never equal."""
+    return [entry for entry in state.log_history if "train_runtime" not in entry]
+
+
+def load_finished(model: PreTrainedModel, checkpoint: Path) -> list[dict[str, Any]]:
+    """Load the weights of a checkpoint into a model, and return its log."""
+    missing, unexpected = model.load_state_dict(load_file(checkpoint / "model.safetensors"), strict=False)
+    if missing or unexpected:
+        raise ResumeError(f"{checkpoint}: weights differ from the model: lacks {missing}, has {unexpected} too much")
+    return training_log(TrainerState.load_from_json(str(checkpoint / "trainer_state.json")))
+
+
+def export(
+    model: PreTrainedModel,
+    history: list[dict[str, Any]],
+    *,
+    final: Path,
+    model_folder: Path,
+    history_file: Path,
+    settings: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write what others use: one file, a Hugging Face folder, the log.
+
+    ``final`` loads with ``weights_only=True`` and holds ``weights``, ``config``, ``provenance``.
+    """
+    write_json(history_file, history)
+    aside = model_folder.with_name(f".{model_folder.name}.aside")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save_pretrained(aside)
+    (aside / "README.md").write_text(card, encoding="utf-8")
+    shutil.rmtree(model_folder, ignore_errors=True)
+    os.rename(aside, model_folder)
+    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    with written_aside(final) as path:
+        torch.save({"weights": weights, "config": dict(settings), "provenance": dict(provenance)}, path)

@@ -1,0 +1,23 @@
+"""Rule manifest: every audio file of a corpus becomes a row of one sorted table."""
+
+import argparse
+from pathlib import Path
+
+from audiorig.config_files import load_corpus
+from audiorig.data.manifest import build_manifest, write_table
+from audiorig.provenance import stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    with stage("manifest", beside=arguments.output):
+        corpus, root = load_corpus(arguments.corpus)
+        write_table(build_manifest(corpus, root, arguments.threads), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Rule metrics: the scores of all judgements in one file."""
+
+import argparse
+from pathlib import Path
+
+from audiorig.files import read_json, write_json
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scores", type=Path, nargs="+", required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_json(arguments.output, [row for path in arguments.scores for row in read_json(path)])
+
+
+if __name__ == "__main__":
+    main()

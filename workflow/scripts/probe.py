@@ -1,0 +1,28 @@
+"""Rule probe: what a frozen encoder knows, beside its controls."""
+
+import argparse
+from pathlib import Path
+
+from audiorig.config_files import load_corpus, load_run
+from audiorig.evaluate.stages import load_model, probe_model
+from audiorig.files import write_json
+from audiorig.provenance import stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="settings of the stage")
+    parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
+    parser.add_argument("--split", type=Path, required=True, help="folder of the split")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    with stage("probe", beside=arguments.output):
+        run = load_run(arguments.config)
+        _, root = load_corpus(arguments.corpus)
+        model = load_model(arguments.model)
+        write_json(arguments.output, probe_model(model, arguments.split, root, run.probe, run.experiment))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Rule synthesize: make the audio of a generated corpus."""
+
+import argparse
+from pathlib import Path
+
+from audiorig.config import DemoCorpus
+from audiorig.config_files import load_corpus
+from audiorig.data.corpora import demo
+from audiorig.errors import ConfigError
+from audiorig.provenance import stage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
+    parser.add_argument("--output", type=Path, required=True, help="metadata.csv, written last")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    with stage("synthesize", beside=arguments.output):
+        corpus, _ = load_corpus(arguments.corpus)
+        if not isinstance(corpus, DemoCorpus):
+            raise ConfigError(f"{arguments.corpus}: a corpus of kind {corpus.kind!r} is not generated")
+        demo.synthesize(corpus, arguments.output.parent, arguments.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Rule train: one experiment's split becomes its checkpoint.
+
+Run again after any stop, it goes on from the newest whole checkpoint.
+"""
+
+import argparse
+from pathlib import Path
+
+from audiorig import experiments
+from audiorig.config_files import load_corpus, load_run
+from audiorig.provenance import environment, stage
+from audiorig.report.card import model_card
+from audiorig.train.fit import export, fit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="settings of the stage")
+    parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
+    parser.add_argument("--split", type=Path, required=True, help="folder of the split")
+    parser.add_argument("--statistics", type=Path, required=True, help="per-bin statistics of the training side")
+    parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
+    parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
+    parser.add_argument("--stop_after_steps", type=int, help="stop in good order after so many steps")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.learning_rate=3e-4")
+    arguments = parser.parse_args()
+    final = arguments.folder / "final.ckpt"
+    with stage("train", beside=final) as record:
+        run = load_run(arguments.config, arguments.set)
+        corpus, root = load_corpus(arguments.corpus)
+        experiment = experiments.build(run, arguments.split, root, arguments.statistics)
+        record["settings"] = settings = run.stage("train")
+        record["num_parameters"] = experiment.model.num_parameters()
+        history = fit(
+            experiment,
+            run.train,
+            arguments.folder,
+            run.seed,
+            resume_from=arguments.resume_from_checkpoint,
+            stop_after_steps=arguments.stop_after_steps,
+        )
+        export(
+            experiment.model,
+            history,
+            final=final,
+            model_folder=arguments.folder / "model",
+            history_file=arguments.folder / "history.json",
+            settings=settings,
+            provenance=environment(),
+            card=model_card(arguments.folder.name, run, corpus),
+        )
+
+
+if __name__ == "__main__":
+    main()
