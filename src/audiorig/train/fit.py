@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PrinterCallback
 from transformers.trainer_callback import TrainerState
 from transformers.utils import logging as transformers_logging
 
@@ -65,6 +65,7 @@ def fit(
         step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
         callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
         trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
+        trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
         trainer.fingerprint = fingerprint
         log.info("resuming from %s", start) if start else log.info("starting from step 0")
         trainer.train(resume_from_checkpoint=str(start) if start else None)

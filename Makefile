@@ -1,0 +1,69 @@
+# The commands of the project. `make help` lists them.
+SHELL := bash
+PYTHON ?= python3.11
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/src
+SNAKEMAKE := snakemake --profile profiles/local
+
+.PHONY: help setup oracles demo test test-slow check doctor docs lock clean
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ready ## make .venv from requirements.lock, every file checked against its hash
+
+# uv installs in seconds what takes pip minutes; where it cannot (a mirror that only pip knows), pip does.
+.venv/.ready: requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "error: no $(PYTHON) on PATH; install Python 3.11 or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	awk '/^[a-z]/ {keep = /^uv==/} keep' requirements.lock > .venv/uv.txt
+	python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	uv pip install --quiet --python .venv --require-hashes -r requirements.lock \
+	|| python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+# The file lock makes a second call wait for the first. What it gets is a workflow whose own lock,
+# if there is one, was left by a killed process.
+demo: setup ## train, probe and report the default run, from nothing (about 10 minutes)
+	@mkdir -p .snakemake
+	@flock --nonblock .snakemake/demo.lock true || echo "another make demo is at work in this folder: waiting for it"
+	@flock .snakemake/demo.lock bash -c 'set -e; \
+	  if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(SNAKEMAKE) --unlock; fi; \
+	  $(SNAKEMAKE)'
+	@echo; echo "Look at results/report.html, and at results/wavemae/report.html."
+
+# Outside references: beside the environment, without dependencies, so that they cannot bend it.
+oracles: .oracles/.ready ## install what tests and benchmarks compare with
+.oracles/.ready: requirements-oracles.lock .venv/.ready
+	rm -rf .oracles
+	uv pip install --quiet --python .venv --target .oracles --no-deps --require-hashes -r $< \
+	|| python -m pip install --quiet --target .oracles --no-deps --require-hashes -r $<
+	touch $@
+
+test: setup oracles ## run the tests (fast ones; see test-slow)
+	python -m pytest
+
+test-slow: setup oracles ## run the tests that take minutes
+	python -m pytest -m slow
+
+check: setup ## linters, types, formatting of rules, workflow lint
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+doctor: setup ## look at this machine, and say what to do about what is missing
+	@python -m audiorig.doctor
+
+docs: setup ## rewrite config/README.md and config/schema from the models
+	python workflow/scripts/document_config.py
+
+lock: setup ## resolve pyproject.toml anew into requirements.lock
+	uv pip compile pyproject.toml --extra dev --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	  --quiet --output-file requirements.lock
+	uv pip compile requirements-oracles.in --no-deps --generate-hashes --python-version 3.11 \
+	  --python-platform x86_64-manylinux_2_28 --quiet --output-file requirements-oracles.lock
+
+clean: ## delete results, generated corpora and the environment
+	rm -rf results/* data .venv .snakemake

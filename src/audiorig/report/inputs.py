@@ -1,0 +1,104 @@
+"""All that a run's page is made of, read from the files that earlier rules wrote."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from audiorig.config import Corpus, CorpusSection, Run
+from audiorig.config_files import read_yaml
+from audiorig.data.manifest import read_table
+from audiorig.evaluate.reconstruction import RebuiltClip, load_examples
+from audiorig.files import read_json
+from audiorig.provenance import environment
+from audiorig.report.scores import Scores
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What one run left behind.
+
+    Attributes:
+        history: entries of the training log.
+        validation: counts of the corpus' validation; ``invalid`` holds a row per file and reason.
+        invalid_link: where ``invalid_files.parquet`` lies, seen from the page.
+        split: counts, labels and digests of the three sides.
+        provenance: stage -> what made its result.
+        environment: code and versions that make the page.
+    """
+
+    name: str
+    run: Run
+    history: list[dict[str, Any]]
+    scores: Scores
+    examples: list[RebuiltClip]
+    corpus: CorpusSection
+    validation: dict[str, Any]
+    invalid: pd.DataFrame
+    invalid_link: str
+    split: dict[str, Any]
+    provenance: dict[str, dict[str, Any]]
+    environment: dict[str, Any]
+
+    @property
+    def system(self) -> str:
+        """The name that the trained encoder has among the scores."""
+        return self.run.experiment
+
+    @property
+    def crop_sec(self) -> float:
+        """Length of a training crop."""
+        return (self.run.data.crop_frames - 1) * self.run.spectrogram.hop / self.run.data.sample_rate_hz
+
+
+def read_run(configs: Iterable[Path]) -> Run:
+    """A run's settings, put together again from the files of its stages."""
+    merged: dict[str, Any] = {}
+    for path in configs:
+        merged |= read_yaml(path)
+    return TypeAdapter(Run).validate_python(merged)
+
+
+def read_corpus(path: Path) -> CorpusSection:
+    """A corpus' settings; unlike ``load_corpus`` it does not ask for the audio to be there."""
+    return TypeAdapter(Corpus).validate_python(read_yaml(path))
+
+
+def read_provenance(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Records by stage, in the order in which they were made."""
+    records = sorted((read_json(path) for path in paths), key=lambda record: str(record.get("started")))
+    return {str(record["stage"]): record for record in records}
+
+
+def read_inputs(
+    *,
+    configs: Iterable[Path],
+    history: Path,
+    metrics: Path,
+    examples: Path,
+    corpus: Path,
+    validation: Path,
+    invalid: Path,
+    split: Path,
+    provenance: Iterable[Path],
+    page: Path,
+) -> RunInputs:
+    """Read everything for the page that will lie at ``page``."""
+    return RunInputs(
+        name=page.parent.name,
+        run=read_run(configs),
+        history=read_json(history),
+        scores=Scores(read_json(metrics)),
+        examples=load_examples(examples),
+        corpus=read_corpus(corpus),
+        validation=read_json(validation),
+        invalid=read_table(invalid),
+        invalid_link=Path(os.path.relpath(invalid, page.parent)).as_posix(),
+        split=read_json(split),
+        provenance=read_provenance(provenance),
+        environment=environment(),
+    )

@@ -1,0 +1,208 @@
+"""Results as plain tables, before any HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from audiorig.config import Section
+from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
+from audiorig.evaluate.systems import RANDOM
+from audiorig.report.scores import CONTROLS, Scores, duration, points_with_interval, with_interval
+
+METRIC_TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "knn_accuracy": "k-nn accuracy",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns; the first column names the row.
+
+    Attributes:
+        numeric: columns that are set to the right.
+        strong: rows that are set off.
+    """
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    numeric: frozenset[int] = frozenset()
+    strong: frozenset[int] = frozenset()
+
+
+def system_title(system: str) -> str:
+    """How a page calls a system."""
+    return "untrained encoder" if system == RANDOM else system
+
+
+def task_title(task: str) -> str:
+    """voice-from-one-clip becomes Voice from one clip."""
+    text = task.replace("-", " ").replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+def probe_table(scores: Scores, task: str, system: str) -> Table:
+    """The encoder and its controls: every metric, and the paired difference of accuracy."""
+    systems = [name for name in (system, *CONTROLS) if scores.get(task, name)]
+    metrics = [metric for metric in METRIC_TITLES if any(scores.get(task, name, metric) for name in systems)]
+    rows = tuple(
+        (
+            system_title(name),
+            *(with_interval(scores.get(task, name, metric)) for metric in metrics),
+            points_with_interval(scores.difference(task, system, name)),
+        )
+        for name in systems
+    )
+    headers = ("system", *(METRIC_TITLES[metric] for metric in metrics), f"{system} minus it, points of accuracy")
+    return Table(
+        headers,
+        rows,
+        what_was_resampled(scores, task),
+        numeric=frozenset(range(1, len(headers))),
+        strong=frozenset({0} if systems[:1] == [system] else ()),
+    )
+
+
+def what_was_resampled(scores: Scores, task: str) -> str:
+    """What the intervals of a task rest on."""
+    for (which, _, _), estimate in scores.estimates.items():
+        if which == task:
+            unit = "groups" if estimate.interval_over == "groups" else "clips, because there are too few groups"
+            groups = f"{estimate.num_groups} group{'' if estimate.num_groups == 1 else 's'}"
+            return f"{estimate.num_items} test items of {groups}; 95 % intervals: a bootstrap over {unit}."
+    return ""
+
+
+def reconstruction_table(scores: Scores, system: str) -> Table:
+    """R2 of hidden frames by distance: the model, the anchors, the paired differences."""
+    systems = (system, INTERPOLATION, VISIBLE_MEAN, *(f"{system} minus {name}" for name in (INTERPOLATION, VISIBLE_MEAN)))
+    by_system = {name: found for name in systems if (found := scores.by_distance(name))}
+    distances = list(dict.fromkeys(distance for found in by_system.values() for distance in found))
+    rows = tuple(
+        (name, *(with_interval(found.get(distance), 2) for distance in distances)) for name, found in by_system.items()
+    )
+    return Table(
+        ("frames to the nearest visible one", *distances),
+        rows,
+        what_was_resampled(scores, "reconstruction"),
+        numeric=frozenset(range(1, len(distances) + 1)),
+        strong=frozenset({0} if system in by_system else ()),
+    )
+
+
+def validation_table(summary: Mapping[str, Any]) -> Table:
+    """Files by what is wrong with them; only errors leave a file out."""
+    effects = {"error": "left out", "warning": "kept", "note": "kept"}
+    rows = tuple(
+        (row["reason"], row["severity"], effects.get(row["severity"], ""), f"{row['num_files']:,}")
+        for row in sorted(summary.get("reasons", []), key=lambda row: (list(effects).index(row["severity"]), row["reason"]))
+    )
+    return Table(("reason", "severity", "file is", "files"), rows, numeric=frozenset({3}))
+
+
+def invalid_files_table(problems: pd.DataFrame, limit: int = 20) -> Table:
+    """The first problems, file by file."""
+    shown = problems.head(limit)
+    rows = tuple(
+        (str(row.wav_path), str(row.reason), str(row.severity), str(row.detail)) for row in shown.itertuples(index=False)
+    )
+    caption = f"{len(shown)} of {len(problems)} problems." if len(problems) > limit else ""
+    return Table(("file", "reason", "severity", "detail"), rows, caption)
+
+
+def split_table(split: Mapping[str, Any]) -> Table:
+    """The three sides: groups, files, hours, digest."""
+    rows = tuple(
+        (
+            side,
+            f"{content['num_groups']:,}",
+            f"{content['num_files']:,}",
+            f"{content['hours']:.2f}",
+            str(content["sha256"])[:16],
+        )
+        for side, content in _sides(split).items()
+    )
+    return Table(("side", "groups", "files", "hours", "sha256"), rows, numeric=frozenset({1, 2, 3}))
+
+
+def label_table(split: Mapping[str, Any]) -> Table:
+    """Files of each label value, side by side."""
+    sides = _sides(split)
+    values = dict.fromkeys(
+        (label, value) for side in sides.values() for label, counts in side["labels"].items() for value in counts
+    )
+    rows = tuple(
+        (f"{label}: {value}", *(f"{content['labels'].get(label, {}).get(value, 0):,}" for content in sides.values()))
+        for label, value in sorted(values)
+    )
+    return Table(("label", *sides), rows, "Files.", numeric=frozenset(range(1, len(sides) + 1)))
+
+
+def _sides(split: Mapping[str, Any]) -> dict[str, Any]:
+    sides = split.get("sides", {})
+    return {name: sides[name] for name in ("train", "dev", "test") if name in sides}
+
+
+def time_table(provenance: Mapping[str, Mapping[str, Any]]) -> Table:
+    """How long each stage took."""
+    rows = tuple(
+        (stage, str(record.get("started", "")).replace("T", " ")[:19], duration(float(record["wall_sec"])))
+        for stage, record in provenance.items()
+    )
+    return Table(("stage", "started (UTC)", "took"), rows, numeric=frozenset({2}))
+
+
+def code_table(provenance: Mapping[str, Mapping[str, Any]], environment: Mapping[str, Any]) -> Table:
+    """Which code made each stage, this page last."""
+    records = {**provenance, "report (this page)": environment}
+    rows = tuple(
+        (
+            stage,
+            str(record.get("git_commit") or "not known")[:12],
+            str(record.get("git_changed_files", "")),
+            str(record.get("package_digest", ""))[:16],
+        )
+        for stage, record in records.items()
+    )
+    return Table(("stage", "git commit", "changed files", "package digest"), rows, numeric=frozenset({2}))
+
+
+def version_table(environment: Mapping[str, Any]) -> Table:
+    """Python and packages."""
+    versions = {"python": environment.get("python", ""), **environment.get("versions", {})}
+    return Table(("package", "version"), tuple((name, str(version)) for name, version in versions.items()))
+
+
+def settings_table(settings: Section) -> Table:
+    """Every setting with its value and its meaning, sections spelled out with dots."""
+    return Table(("setting", "value", "meaning"), tuple(_settings_rows(settings, "")))
+
+
+def _settings_rows(value: Any, path: str, meaning: str = "") -> list[tuple[str, str, str]]:
+    prefix = f"{path}." if path else ""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        parts = [(name, getattr(value, name), fields[name].description or "") for name in fields]
+    elif isinstance(value, Mapping) and any(isinstance(each, BaseModel) for each in value.values()):
+        parts = [(name, each, "") for name, each in value.items()]
+    else:
+        return [(path, _as_text(value), meaning)]
+    return [row for name, each, text in parts for row in _settings_rows(each, f"{prefix}{name}", text)]
+
+
+def _as_text(value: Any) -> str:
+    if value is None or value in ("", (), {}):
+        return "–"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_as_text(each)}" for key, each in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_as_text(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

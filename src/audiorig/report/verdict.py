@@ -1,0 +1,177 @@
+"""What the numbers say, in sentences; and what a reader must know before believing them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from audiorig.config import ProbeTask
+from audiorig.evaluate.baselines import LOG_MEL
+from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
+from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
+from audiorig.report.inputs import RunInputs
+from audiorig.report.scores import Estimate, Scores, points, share, with_interval
+from audiorig.report.tables import task_title
+
+LEAST_LEAK = 0.03  # balanced accuracy above chance that shuffled labels may reach by luck
+CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
+GROUPS = {"participant": "participants", "recording": "recordings", "clip": "clips"}
+
+
+def verdict(inputs: RunInputs) -> list[str]:
+    """One sentence for each task, and one for the reconstruction."""
+    tasks = inputs.run.probe.tasks
+    sentences = [
+        task_verdict(inputs.scores, name, inputs.system, held_out(tasks.get(name), inputs.split))
+        for name in inputs.scores.tasks
+    ]
+    sentences.append(reconstruction_verdict(inputs.scores, inputs.system))
+    return [sentence for sentence in sentences if sentence]
+
+
+def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
+    """What the tested clips have not in common with those learnt from."""
+    if task is None:
+        return ""
+    match task.assign:
+        case "split":
+            return f" on held-out {GROUPS.get(str(split.get('group')), 'groups')}"
+        case "values":
+            return f" ({task.column} {', '.join(task.train_values)} to {', '.join(task.test_values)})"
+        case "shots":
+            return f" ({task.shots} clip{'' if task.shots == 1 else 's'} of each to learn from)"
+
+
+def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str:
+    """E.g. "Language on held-out participants: .965 [.92, .99], 31.9 points above log-mel [...]"."""
+    mine = scores.get(task, system)
+    if mine is None:
+        return ""
+    comparisons = [
+        compared(CALLED[control], difference)
+        for control in CALLED
+        if (difference := scores.difference(task, system, control))
+    ]
+    return "; ".join([f"{task_title(task)}{where}: accuracy {with_interval(mine)}", *comparisons]) + "."
+
+
+def compared(control: str, difference: Estimate) -> str:
+    """One difference in words; an interval that holds 0 is no finding."""
+    interval = f"[{points(difference.low)}, {points(difference.high)}]"
+    size = f"{100 * abs(difference.value):.1f} points"
+    match difference.direction:
+        case "above":
+            return f"{size} above {control} {interval}"
+        case "below":
+            return f"{size} below {control} {interval}"
+    return f"not certain to differ from {control} ({points(difference.value)} points {interval})"
+
+
+def reconstruction_verdict(scores: Scores, system: str) -> str:
+    """Where the model rebuilds hidden frames better than its anchors, and where not."""
+    mine = scores.by_distance(system)
+    if not mine:
+        return ""
+    parts = ", ".join(f"{share(estimate.value, 2)} at {distance}" for distance, estimate in mine.items())
+    clauses = [f"Hidden frames: R² {parts} frames from a visible one"]
+    for anchor in (INTERPOLATION, VISIBLE_MEAN):
+        found: dict[str, list[str]] = {"above": [], "below": [], "uncertain": []}
+        for distance, difference in scores.by_distance(f"{system} minus {anchor}").items():
+            found[difference.direction].append(distance)
+        words = {"above": "above it at", "below": "below it at", "uncertain": "not certain at"}
+        told = ", ".join(f"{words[which]} {_listed(where)}" for which, where in found.items() if where)
+        if told:
+            clauses.append(f"against the {anchor}: {told}")
+    return "; ".join(clauses) + "."
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def warnings(inputs: RunInputs) -> list[str]:
+    """Everything that weakens the numbers, the run's own notes first."""
+    return [
+        *inputs.run.report.notes,
+        *_split_warnings(inputs.split),
+        *_interval_warnings(inputs.scores),
+        *leak_warnings(inputs.scores),
+        *_settings_warnings(inputs),
+        *digest_warnings(inputs.provenance, inputs.environment),
+    ]
+
+
+def _split_warnings(split: Mapping[str, Any]) -> list[str]:
+    sentences = {
+        "clip": "The split is clip-disjoint, not speaker-disjoint: one speaker's clips lie on both sides, so scores "
+        "may rest on known voices.",
+        "recording": "The split is recording-disjoint, not speaker-disjoint: recordings of one speaker may lie on "
+        "both sides.",
+    }
+    disjoint = sentences.get(str(split.get("group")))
+    found = [f"Split: {warning}, so no score can be given for it." for warning in split.get("warnings", [])]
+    return [*([disjoint] if disjoint else []), *found]
+
+
+def _interval_warnings(scores: Scores) -> list[str]:
+    few = {task: each.num_groups for (task, _, _), each in scores.estimates.items() if each.interval_over == "clips"}
+    return [
+        f"{task_title(task)}: the test items come from {number} group{'' if number == 1 else 's'}, too few to "
+        "resample, so intervals are over clips and too narrow for new speakers."
+        for task, number in few.items()
+    ]
+
+
+def leak_warnings(scores: Scores) -> list[str]:
+    """Tasks whose probe learns something even from shuffled labels.
+
+    Balanced accuracy, because its chance does not depend on how often a label occurs.
+    """
+    sentences = []
+    for task in scores.tasks:
+        shuffled = scores.get(task, SHUFFLED, "balanced_accuracy")
+        chance = scores.get(task, MAJORITY, "balanced_accuracy")
+        if shuffled is None or chance is None or shuffled.low <= chance.value <= shuffled.high:
+            continue
+        if abs(shuffled.value - chance.value) > LEAST_LEAK:
+            sentences.append(
+                f"{task_title(task)}: with shuffled labels the probe has a balanced accuracy of "
+                f"{with_interval(shuffled)}, and chance is {share(chance.value)}: something leaks, or the test is too "
+                "small; do not trust this task."
+            )
+    return sentences
+
+
+def _settings_warnings(inputs: RunInputs) -> list[str]:
+    """Settings that the checkpoint was trained with and the config does not hold."""
+    used = inputs.provenance.get("train", {}).get("settings")
+    if not used:
+        return []
+    meant, used = _flat(inputs.run.stage("train")), _flat(used)
+    differing = [
+        f"{key} {used.get(key, 'absent')} (config: {meant.get(key, 'absent')})"
+        for key in sorted(meant.keys() | used.keys())
+        if meant.get(key) != used.get(key)
+    ]
+    return [f"The checkpoint was trained with other settings than the config holds: {', '.join(differing)}."] * bool(
+        differing
+    )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def digest_warnings(provenance: Mapping[str, Mapping[str, Any]], environment: Mapping[str, Any]) -> list[str]:
+    """Stages of the run that other code made than the one that makes the page."""
+    now = str(environment.get("package_digest"))
+    stages: dict[str, list[str]] = {}
+    for stage, record in provenance.items():
+        if (digest := str(record.get("package_digest"))) != now:
+            stages.setdefault(digest, []).append(stage)
+    return [
+        f"The package was edited after {_listed(names)}: made by digest {digest}, this page by {now}. "
+        "Nothing reruns by itself for an edit of the code; force the rule if the edit matters to its result."
+        for digest, names in stages.items()
+    ]
