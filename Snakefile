@@ -11,12 +11,13 @@ include: "rules/common.smk"
 
 
 rule all:
+    default_target: True
     input:
         expand("results/{run}/report.html", run=SETTINGS.build),
         "results/report.html",
-    default_target: True
 
 
+include: "rules/settings.smk"
 include: "rules/corpora.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

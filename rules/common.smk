@@ -1,4 +1,4 @@
-# Settings, read and checked once, before any job. No rules here but the one that writes them down.
+# Settings, read and checked once, before any job; and what the rules ask of them. No rules here.
 import os
 import re
 import sys
@@ -43,20 +43,11 @@ def split_folder(wildcards):
     return str(Path(SPLIT(wildcards)).parent)
 
 
-rule resolve:
-    output:
-        "results/{run}/config/{stage}.yaml",
-    log:
-        "results/{run}/logs/resolve-{stage}.log",
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        settings=lambda wildcards: canonical_json(SETTINGS.run(wildcards.run).stage(wildcards.stage)),
-    conda:
-        "../envs/data.yaml"
-    message:
-        "Writing down the {wildcards.stage} settings of {wildcards.run}"
-    shell:
-        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+def known_before(wildcards):
+    """What must exist before files are listed: a generated corpus' audio, a folder's table."""
+    name = wildcards.corpus
+    corpus = SETTINGS.corpus(name)
+    if isinstance(corpus, DemoCorpus):
+        return f"data/{name}/metadata.csv"
+    root = corpus_root(name, corpus)
+    return str(root / corpus.metadata) if corpus.metadata else []

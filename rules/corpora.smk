@@ -1,38 +1,6 @@
 # From a folder of audio to a manifest, a validation report and splits. The audio is only read.
 
 
-def known_before(wildcards):
-    """What must exist before files are listed: a generated corpus' audio, a folder's table."""
-    name = wildcards.corpus
-    corpus = SETTINGS.corpus(name)
-    if isinstance(corpus, DemoCorpus):
-        return f"data/{name}/metadata.csv"
-    root = corpus_root(name, corpus)
-    return str(root / corpus.metadata) if corpus.metadata else []
-
-
-rule resolve_corpus:
-    output:
-        "results/corpora/{corpus}/corpus.yaml",
-    log:
-        "results/corpora/{corpus}/logs/resolve_corpus.log",
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        # Bounds and splits go to their own rules: changing them must not list the files again.
-        settings=lambda wildcards: canonical_json(
-            SETTINGS.corpus(wildcards.corpus).model_dump(mode="json", exclude={"validation", "splits"})
-        ),
-    conda:
-        "../envs/data.yaml"
-    message:
-        "Writing down the settings of corpus {wildcards.corpus}"
-    shell:
-        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
-
-
 rule synthesize:
     input:
         corpus="results/corpora/{corpus}/corpus.yaml",
@@ -43,12 +11,12 @@ rule synthesize:
         "results/corpora/{corpus}/logs/synthesize.log",
     benchmark:
         "results/corpora/{corpus}/benchmarks/synthesize.tsv"
+    conda:
+        "../envs/data.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../envs/data.yaml"
     message:
         "Generating the speech of corpus {wildcards.corpus}"
     shell:
@@ -67,12 +35,12 @@ rule manifest:
         "results/corpora/{corpus}/logs/manifest.log",
     benchmark:
         "results/corpora/{corpus}/benchmarks/manifest.tsv"
+    conda:
+        "../envs/data.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../envs/data.yaml"
     message:
         "Listing the files of corpus {wildcards.corpus}"
     shell:
@@ -93,14 +61,14 @@ rule validate:
         "results/corpora/{corpus}/logs/validate.log",
     benchmark:
         "results/corpora/{corpus}/benchmarks/validate.tsv"
+    conda:
+        "../envs/data.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=120,
     params:
         bounds=lambda wildcards: SETTINGS.corpus(wildcards.corpus).validation.model_dump_json(),
-    conda:
-        "../envs/data.yaml"
     message:
         "Reading every file of corpus {wildcards.corpus} once"
     shell:
@@ -125,6 +93,8 @@ rule split:
         "results/corpora/{corpus}/logs/split-{split}.log",
     benchmark:
         "results/corpora/{corpus}/benchmarks/split-{split}.tsv"
+    conda:
+        "../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -132,8 +102,6 @@ rule split:
     params:
         folder=lambda wildcards, output: str(Path(output.summary).parent),
         settings=lambda wildcards: SETTINGS.corpus(wildcards.corpus).splits[wildcards.split].model_dump_json(),
-    conda:
-        "../envs/data.yaml"
     message:
         "Dividing corpus {wildcards.corpus} as {wildcards.split}"
     shell:

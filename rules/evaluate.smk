@@ -14,14 +14,14 @@ rule probe:
         "results/{run}/logs/probe.log",
     benchmark:
         "results/{run}/benchmarks/probe.tsv"
+    conda:
+        "../envs/evaluate.yaml"
     threads: 2
     resources:
         mem_mb=8000,
         runtime=60,
     params:
         split=split_folder,
-    conda:
-        "../envs/evaluate.yaml"
     message:
         "Probing the frozen encoder of {wildcards.run}, beside its controls"
     shell:
@@ -44,14 +44,14 @@ rule reconstruct:
         "results/{run}/logs/reconstruct.log",
     benchmark:
         "results/{run}/benchmarks/reconstruct.tsv"
+    conda:
+        "../envs/evaluate.yaml"
     threads: 2
     resources:
         mem_mb=8000,
         runtime=60,
     params:
         split=split_folder,
-    conda:
-        "../envs/evaluate.yaml"
     message:
         "Rebuilding hidden frames of {wildcards.run}'s test clips"
     shell:
@@ -68,12 +68,12 @@ rule metrics:
         "results/{run}/metrics.json",
     log:
         "results/{run}/logs/metrics.log",
+    conda:
+        "../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=5,
-    conda:
-        "../envs/data.yaml"
     message:
         "Collecting the scores of {wildcards.run}"
     shell:

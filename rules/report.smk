@@ -1,8 +1,81 @@
+# From scores to pages that a person looks at: one for each run, one that compares them.
+
+
 rule report:
-    input: "results/{run}/metrics.json"
-    output: "results/{run}/report.html"
-    shell: "touch {output}"
+    input:
+        configs=expand("results/{{run}}/config/{stage}.yaml", stage=STAGES),
+        history="results/{run}/history.json",
+        metrics="results/{run}/metrics.json",
+        examples="results/{run}/reconstruction/examples.npz",
+        corpus=CORPUS,
+        validation=corpus_file("results/corpora/{corpus}/validation/summary.json"),
+        invalid=corpus_file("results/corpora/{corpus}/validation/invalid_files.parquet"),
+        split=SPLIT,
+        provenance=[
+            "results/{run}/statistics.safetensors.provenance.json",
+            "results/{run}/final.ckpt.provenance.json",
+            "results/{run}/probe/scores.json.provenance.json",
+            "results/{run}/reconstruction/scores.json.provenance.json",
+        ],
+        split_provenance=corpus_file(
+            "results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json"
+        ),
+        corpus_provenance=corpus_provenance,
+    output:
+        page=report(
+            "results/{run}/report.html",
+            caption="captions/report.rst",
+            category="Runs",
+            labels={"run": "{run}"},
+        ),
+        provenance="results/{run}/report.html.provenance.json",
+    log:
+        "results/{run}/logs/report.log",
+    benchmark:
+        "results/{run}/benchmarks/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    message:
+        "Writing the page of {wildcards.run}"
+    shell:
+        "python workflow/scripts/report.py --configs {input.configs} --history {input.history}"
+        " --metrics {input.metrics} --examples {input.examples} --corpus {input.corpus}"
+        " --validation {input.validation} --invalid {input.invalid} --split {input.split}"
+        " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.provenance}"
+        " --output {output.page} 2>&1 | tee {log}"
+
+
 rule compare:
-    input: expand("results/{run}/metrics.json", run=SETTINGS.build)
-    output: "results/report.html"
-    shell: "touch {output}"
+    input:
+        data_configs=expand("results/{run}/config/data.yaml", run=SETTINGS.build),
+        train_configs=expand("results/{run}/config/train.yaml", run=SETTINGS.build),
+        report_configs=expand("results/{run}/config/report.yaml", run=SETTINGS.build),
+        metrics=expand("results/{run}/metrics.json", run=SETTINGS.build),
+        training=expand("results/{run}/final.ckpt.provenance.json", run=SETTINGS.build),
+        reports=expand("results/{run}/report.html", run=SETTINGS.build),
+    output:
+        page=report(
+            "results/report.html", caption="captions/compare.rst", category="All runs"
+        ),
+        provenance="results/report.html.provenance.json",
+    log:
+        "results/logs/compare.log",
+    benchmark:
+        "results/benchmarks/compare.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    message:
+        "Writing the page that compares all runs"
+    shell:
+        "python workflow/scripts/compare.py --data-configs {input.data_configs}"
+        " --train-configs {input.train_configs} --report-configs {input.report_configs}"
+        " --metrics {input.metrics} --training {input.training} --reports {input.reports}"
+        " --output {output.page} 2>&1 | tee {log}"

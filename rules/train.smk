@@ -14,14 +14,14 @@ rule spectrum_statistics:
         "results/{run}/logs/spectrum_statistics.log",
     benchmark:
         "results/{run}/benchmarks/spectrum_statistics.tsv"
+    conda:
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
     params:
         split=split_folder,
-    conda:
-        "../envs/train.yaml"
     message:
         "Measuring the spectra of {wildcards.run}'s training side"
     shell:
@@ -44,6 +44,8 @@ rule train:
         "results/{run}/logs/train.log",
     benchmark:
         "results/{run}/benchmarks/train.tsv"
+    conda:
+        "../envs/train.yaml"
     threads: lambda wildcards: SETTINGS.run(wildcards.run).train.cpu_threads
     resources:
         mem_mb=8000,
@@ -52,8 +54,6 @@ rule train:
     params:
         folder=lambda wildcards, output: str(Path(output.final).parent),
         split=split_folder,
-    conda:
-        "../envs/train.yaml"
     message:
         "Training {wildcards.run}"
     shell:

@@ -1,8 +1,8 @@
 """From YAML files and command-line overrides to checked settings.
 
 A run is a file of ``config/runs`` or a top-level key of the config file; it states only what
-differs from the run that it ``extends``; ``null`` takes a setting away again. Whatever is wrong ends in a ``ConfigError`` of one
-plain sentence: where, what was found, what to write instead.
+differs from the run that it ``extends``; ``null`` takes a setting away again. Whatever is wrong
+ends in a ``ConfigError`` of one plain sentence: where, what was found, what to write instead.
 """
 
 import difflib
@@ -18,7 +18,6 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from audiorig.config import Corpus, CorpusSection, DemoCorpus, FolderCorpus, Run
 from audiorig.errors import ConfigError
-
 
 RESERVED = ("build", "corpora")
 
@@ -187,10 +186,10 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check(kind: Any, raw: Mapping[str, Any], where: str) -> Any:
+def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], where: str) -> Any:
     """Check raw settings; the first error becomes one sentence."""
     try:
-        return kind.model_validate(raw) if isinstance(kind, type) else kind.validate_python(raw)
+        return kind.validate_python(raw) if isinstance(kind, TypeAdapter) else kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = [str(part) for part in first["loc"] if part not in ("demo", "folder")]

@@ -58,6 +58,7 @@ def stage(name: str, beside: Path | None = None) -> Iterator[dict[str, Any]]:
     )
     notes: dict[str, Any] = {}
     started, clock = datetime.now(UTC), time.perf_counter()
+    package_digest()  # as it is now: somebody may edit the package while a long stage runs
     try:
         yield notes
     except ReportedError as error:

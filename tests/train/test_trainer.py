@@ -22,7 +22,11 @@ tiny_run = HELPERS.tiny_run
 
 
 def test_private_hooks_are_where_we_override_them() -> None:
-    hooks = {"_save_checkpoint": ["model", "trial"], "_get_output_dir": ["trial"], "_get_grad_norm": ["model", "grad_norm"]}
+    hooks = {
+        "_save_checkpoint": ["model", "trial"],
+        "_get_output_dir": ["trial"],
+        "_get_grad_norm": ["model", "grad_norm"],
+    }
     for name, parameters in hooks.items():
         assert list(inspect.signature(getattr(Trainer, name)).parameters)[1:] == parameters
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
-from torch.utils.data import Dataset
 
 from audiorig.data.audio import Samples, read_window
 from audiorig.randomness import keyed_generator
@@ -22,7 +21,7 @@ class Crop:
     start: int  # first sample, at the run's rate
 
 
-class CropDataset(Dataset):
+class CropDataset:
     """Fixed-length crops of a split, drawn anew every epoch, weighted by duration.
 
     An epoch has as many items as crops fit into the audio. Item i draws from its own stretch of

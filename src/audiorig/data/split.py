@@ -35,7 +35,9 @@ def split_manifest(
     require_files(rows, f"split {name!r}")
     for column in (settings.column, settings.stratify, *settings.labels):
         if column is not None and column not in rows:
-            raise DataError(f"split {name!r}: the manifest has no column {column!r}; it has {', '.join(rows)}")
+            raise DataError(
+                f"split {name!r}: the manifest has no column {column!r}; it has {', '.join(map(str, rows))}"
+            )
     rows["group_id"] = group_ids(rows, settings.group)
     side = _official_sides(rows, settings, name) if settings.column else _drawn_sides(rows, settings)
     sides = {which: rows[side == which].reset_index(drop=True) for which in SIDES}

@@ -6,6 +6,7 @@ Only the severity ``error`` leaves a file out of the splits. Nothing is changed 
 import os
 import stat
 import struct
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,8 @@ def validate_corpus(
     """
     paths = manifest["wav_path"]
     with ThreadPoolExecutor(num_threads) as pool:
-        results = pool.map(lambda path: check_file(root, path, bounds), paths)
-        results = list(tqdm(results, "validate", len(paths), unit="file", mininterval=1))
+        checks = pool.map(lambda path: check_file(root, path, bounds), paths)
+        results = list(tqdm(checks, "validate", len(paths), unit="file", mininterval=1))
     problem_rows = [problem.row() for problems, _ in results for problem in problems]
     columns = ["wav_path", "reason", "severity", "detail", "value", "bound"]
     problems = pd.DataFrame(problem_rows, columns=columns).astype({"value": "Float64", "bound": "Float64"})
@@ -121,15 +122,16 @@ def summarize(manifest: pd.DataFrame, problems: pd.DataFrame) -> dict[str, Any]:
     """Counts and hours, for people and for the report."""
     is_excluded = manifest["wav_path"].isin(excluded_paths(problems))
     hours = manifest["duration_sec"].fillna(0) / 3600
-    reasons = problems.groupby(["severity", "reason"])["wav_path"].nunique()
+    found = problems[["severity", "reason", "wav_path"]].drop_duplicates()
+    counts = Counter(zip(found["severity"], found["reason"], strict=True))
     return {
         "num_files": len(manifest),
         "num_excluded": int(is_excluded.sum()),
         "hours": round(float(hours.sum()), 4),
         "hours_excluded": round(float(hours[is_excluded].sum()), 4),
         "reasons": [
-            {"severity": severity, "reason": reason, "num_files": int(count)}
-            for (severity, reason), count in reasons.items()
+            {"severity": severity, "reason": reason, "num_files": count}
+            for (severity, reason), count in sorted(counts.items())
         ],
     }
 
@@ -181,24 +183,21 @@ def _judge(stats: dict[str, Any], audio: soundfile.SoundFile, bounds: Validation
     path, duration, rate = stats["wav_path"], stats["measured_duration_sec"], audio.samplerate
     short_by = audio.frames / rate - duration
     lowest, highest = bounds.min_sample_rate_hz, bounds.max_sample_rate_hz
-    rate_bound = lowest if rate < lowest else highest
-    checks = [
+    level, clipped, offset = stats["rms_dbfs"], stats["clipping_share"], stats["dc_offset"]
+    bad_samples, num_channels = stats["num_non_finite"], audio.channels
+    checks = [  # reason, is it so, what the value is, value, bound
         ("truncated", short_by > 0, "seconds that the header promises are absent", short_by, 0.0),
-        ("non_finite", stats["num_non_finite"] > 0, "samples that are NaN or infinite", stats["num_non_finite"], 0),
+        ("non_finite", bad_samples > 0, "samples that are NaN or infinite", bad_samples, 0.0),
         ("too_short", duration < bounds.min_duration_sec, "seconds", duration, bounds.min_duration_sec),
-        ("near_silent", stats["rms_dbfs"] < bounds.near_silent_dbfs, "dBFS", stats["rms_dbfs"], bounds.near_silent_dbfs),
-        (
-            "clipping",
-            stats["clipping_share"] > bounds.clipping_share,
-            "share of samples at full scale",
-            stats["clipping_share"],
-            bounds.clipping_share,
-        ),
-        ("dc_offset", abs(stats["dc_offset"]) > bounds.dc_offset, "mean sample", stats["dc_offset"], bounds.dc_offset),
-        ("rate_unusual", not lowest <= rate <= highest, "Hz", rate, rate_bound),
-        ("multichannel", audio.channels > 1, "channels, averaged when read", audio.channels, 1),
+        ("near_silent", level < bounds.near_silent_dbfs, "dBFS", level, bounds.near_silent_dbfs),
+        ("clipping", clipped > bounds.clipping_share, "share of samples", clipped, bounds.clipping_share),
+        ("dc_offset", abs(offset) > bounds.dc_offset, "mean sample", offset, bounds.dc_offset),
+        ("rate_unusual", not lowest <= rate <= highest, "Hz", rate, lowest if rate < lowest else highest),
+        ("multichannel", num_channels > 1, "channels, averaged when read", num_channels, 1.0),
     ]
-    return [Problem(path, reason, detail, float(value), bound) for reason, broken, detail, value, bound in checks if broken]
+    return [
+        Problem(path, reason, detail, float(value), bound) for reason, is_so, detail, value, bound in checks if is_so
+    ]
 
 
 def missing_wav_bytes(file: BinaryIO, file_size_bytes: int) -> int:

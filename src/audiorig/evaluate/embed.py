@@ -41,9 +41,13 @@ def embed(encoder: Encoder, pieces: Pieces, batch_size: int, name: str) -> dict[
                 found.setdefault(layer, []).extend(zip(indices, vectors, strict=True))
             progress.update(len(indices))
     progress.close()
-    features = {layer: np.stack([vector for _, vector in sorted(rows, key=lambda row: row[0])]) for layer, rows in found.items()}
+    features = {layer: _in_order(rows) for layer, rows in found.items()}
     blocks = [features[layer] for layer in features if layer != LAST]
     return {**features, ALL_BLOCKS: np.concatenate(blocks, axis=1)}
+
+
+def _in_order(rows: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    return np.stack([vector for _, vector in sorted(rows, key=lambda row: row[0])])
 
 
 def batches(pieces: Pieces, batch_size: int) -> Iterator[tuple[list[int], Tensor, Tensor]]:

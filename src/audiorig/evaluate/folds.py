@@ -31,7 +31,9 @@ def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
     rows = pd.concat([table.assign(side=side) for side, table in sides.items()], ignore_index=True)
     for column in (task.label, task.group, *task.where, *([task.column] if task.column else [])):
         if column not in rows:
-            raise DataError(f"probe task on {task.label!r}: no column {column!r}; there are {', '.join(rows)}")
+            raise DataError(
+                f"probe task on {task.label!r}: no column {column!r}; there are {', '.join(map(str, rows))}"
+            )
     for column, values in task.where.items():
         rows = rows[rows[column].isin(values)]
     rows = rows[rows[task.label].notna() & (rows[task.label] != "")]

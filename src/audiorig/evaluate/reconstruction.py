@@ -55,9 +55,7 @@ def rebuild_clips(model: WaveMAE, clips: list[tuple[str, Frames]], seed: int) ->
             hidden = draw_spans(generator, num_latents, shape.mask_ratio, shape.min_span, shape.max_span)
             batch = torch.from_numpy(waveform)[None]
             built = model.reconstruct(batch, lengths, torch.from_numpy(hidden)[None])
-            yield RebuiltClip(
-                name, built.original[0].numpy(), built.predicted[0].numpy(), built.is_hidden[0].numpy()
-            )
+            yield RebuiltClip(name, built.original[0].numpy(), built.predicted[0].numpy(), built.is_hidden[0].numpy())
 
 
 def distance_to_visible(is_hidden: Bools) -> NDArray[np.int64]:
@@ -132,7 +130,7 @@ def reconstruction_rows(
 
 def save_examples(clips: list[RebuiltClip], path: Path) -> None:
     """Write clips to look at: arrays only, no pickles."""
-    arrays: dict[str, np.ndarray] = {"names": np.array([clip.name for clip in clips], dtype=str)}
+    arrays: dict[str, Any] = {"names": np.array([clip.name for clip in clips], dtype=str)}
     for index, clip in enumerate(clips):
         arrays[f"original_{index}"] = clip.original.astype(np.float16)
         arrays[f"predicted_{index}"] = clip.predicted.astype(np.float16)

@@ -59,9 +59,8 @@ def probe_model(model: WaveMAE, split: Path, root: Path, settings: ProbeConfig, 
         spectral = spectral_features(pieces)
         for name in names:
             chosen = np.flatnonzero(pieces.table["wav_path"].isin(tables[name]["wav_path"]))
-            features = Features(
-                _select(embedded[0], chosen), [_select(each, chosen) for each in embedded[1:]], _select(spectral, chosen)
-            )
+            trained, *untrained = (_select(each, chosen) for each in embedded)
+            features = Features(trained, untrained, _select(spectral, chosen))
             table = pieces.table.iloc[chosen].reset_index(drop=True)
             rows += TaskScorer(name, settings.tasks[name], table, settings, system).score(features)
     return rows
@@ -85,9 +84,7 @@ def reconstruct_model(
     if not clips:
         raise DataError(f"{split / 'test.parquet'}: no clip is longer than {shortest / rate:.2f} s")
     built = list(rebuild_clips(model, clips, settings.seed))
-    metrics = reconstruction_rows(
-        built, groups, model.is_scored.numpy(), system, settings.bootstrap, settings.seed
-    )
+    metrics = reconstruction_rows(built, groups, model.is_scored.numpy(), system, settings.bootstrap, settings.seed)
     return metrics, [built[index] for index in _spread(len(built), settings.examples)]
 
 

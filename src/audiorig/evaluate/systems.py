@@ -117,6 +117,4 @@ class TaskScorer:
         if "dev_accuracy" in more:
             more["dev_accuracy"] = round(more["dev_accuracy"], 6)
         for metric, score in scores.items():
-            self.rows.append(
-                metric_row(self.name, system, metric, score, self.resampling, len(self.tested), **more)
-            )
+            self.rows.append(metric_row(self.name, system, metric, score, self.resampling, len(self.tested), **more))

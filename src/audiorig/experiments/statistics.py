@@ -12,9 +12,7 @@ from audiorig.models.spectrogram import SpectrumStatistics, fit_statistics
 MAX_CROPS = 4000  # about three hours: means of more frames differ by less than rounding matters
 
 
-def split_statistics(
-    split: Path, root: Path, data: DataConfig, spectrogram: SpectrogramConfig
-) -> SpectrumStatistics:
+def split_statistics(split: Path, root: Path, data: DataConfig, spectrogram: SpectrogramConfig) -> SpectrumStatistics:
     """Mean, deviation and floor share of each STFT bin, over random crops of the training side."""
     length = (data.crop_frames - 1) * spectrogram.hop
     crops = CropDataset(split / "train.arrow", root, length, data.sample_rate_hz, seed=0)

@@ -6,7 +6,7 @@ ConvNeXt V2 encoder sees the visible ones only; one shallow block fills the gaps
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -52,8 +52,7 @@ class WaveMAEOutput(ModelOutput):
     parts: dict[str, tuple[Tensor, Tensor]] | None = None
 
 
-@dataclass
-class EncoderOutput(ModelOutput):
+class EncoderOutput(NamedTuple):
     """Features of a batch.
 
     Attributes:
@@ -62,9 +61,9 @@ class EncoderOutput(ModelOutput):
         layers: the output of each block, (B, N, D) each.
     """
 
-    features: Tensor | None = None
-    is_padding: Tensor | None = None
-    layers: tuple[Tensor, ...] | None = None
+    features: Tensor
+    is_padding: Tensor
+    layers: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,10 @@ class WaveMAE(PreTrainedModel):
     main_input_name = "waveform"
     accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
     no_decay_names: ClassVar[tuple[str, ...]] = ("gamma", "beta", "token")
+    config: WaveMAEConfig
+    bin_mean: Tensor
+    bin_std: Tensor
+    is_scored: Tensor
 
     def __init__(self, config: WaveMAEConfig) -> None:
         super().__init__(config)

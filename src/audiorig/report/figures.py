@@ -22,7 +22,7 @@ from audiorig.report.tables import system_title, task_title
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and on grey paper by their marks.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
-STYLE = {
+STYLE: dict[Any, Any] = {  # keys are literals to type checkers
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -41,8 +41,8 @@ STYLE = {
 NOT_LOSSES = {"step", "epoch", "total", "grad_norm", "learning_rate", "loss"}
 PART_TITLES = {
     "main_recon": "whole loss (main_recon)",
-    "shape": "pattern within hidden patches (shape)",
-    "level": "mean and deviation of hidden patches (level)",
+    "shape": "shape of hidden patches",
+    "level": "level of hidden patches",
 }
 MOST_POINTS = 400
 
@@ -76,7 +76,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> Picture | None:
         axes[0].legend(loc="best")
         axes[-1].plot(*_series(history, "learning_rate"), color=GREY, linewidth=1.2)
         axes[-1].set_title("learning rate")
-        axes[-1].ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+        axes[-1].yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         for axis in axes:
             axis.set_xlabel("step")
             axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -176,8 +176,10 @@ def layer_curves(scores: Scores, system: str) -> Picture | None:
             _draw_layers(axis, found)
             for control, color, line in ((LOG_MEL, GREEN, "--"), (RANDOM, PURPLE, ":")):
                 if (estimate := scores.get(task, control)) is not None:
-                    axis.axhline(estimate.value, color=color, linestyle=line, linewidth=1.4, label=system_title(control))
-            axis.set(title=task_title(task), ylim=(-0.02, 1.04), xlabel="layer")
+                    axis.axhline(
+                        estimate.value, color=color, linestyle=line, linewidth=1.4, label=system_title(control)
+                    )
+            axis.set(title=task_title(task), xlabel="layer")
         grid[0, 0].set_ylabel("accuracy")
         handles, names = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=len(names))
@@ -192,7 +194,7 @@ def _draw_layers(axis: Axes, found: Mapping[str, Estimate]) -> None:
     dev = [np.nan if each.dev_accuracy is None else each.dev_accuracy for each in found.values()]
     axis.plot(blocks, [test[index] for index in blocks], color=BLUE, linewidth=1.2)
     axis.errorbar(range(len(names)), test, reach, fmt="o", color=BLUE, markersize=4.5, linewidth=1.2, label="test")
-    axis.plot(range(len(names)), dev, "D", color=ORANGE, markersize=4, markerfacecolor="white", label="dev")
+    axis.plot(np.arange(len(names)) + 0.2, dev, "D", color=ORANGE, markersize=4, markerfacecolor="white", label="dev")
     axis.set_xticks(range(len(names)), [{ALL_BLOCKS: "all\nblocks"}.get(n, n.removeprefix("block-")) for n in names])
 
 

@@ -86,7 +86,7 @@ def facts(inputs: RunInputs) -> dict[str, str]:
         "parameters": f"{parameters:,}" if parameters else "not known",
         "seed": str(run.seed),
         "git commit": str(train.get("git_commit") or "not known"),
-        "trained": str(train.get("started", "not known")).replace("T", " ")[:16],
+        "trained": str(train.get("started", "not known")).replace("T", " ")[:16] + " UTC",
     }
 
 
@@ -145,7 +145,7 @@ def machines(inputs: RunInputs) -> list[str]:
     """Each machine that took part, once."""
     found = []
     for record in inputs.provenance.values():
-        machine = record.get("machine", {})
-        gpus = ", ".join(machine.get("gpus", [])) or "no GPU"
-        found.append(f"{machine.get('system', '?')}, {machine.get('processor', '?')}, {machine.get('cores', '?')} cores, {gpus}")
+        machine = {"system": "?", "processor": "?", "cores": "?", "gpus": [], **record.get("machine", {})}
+        gpus = ", ".join(machine["gpus"]) or "no GPU"
+        found.append(f"{machine['system']}, {machine['processor']}, {machine['cores']} cores, {gpus}")
     return list(dict.fromkeys(found))

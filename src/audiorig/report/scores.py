@@ -85,7 +85,7 @@ class Scores:
 
 
 def share(value: float, digits: int = 3) -> str:
-    """A number near 0 to 1 without its leading zero: .965, 1.000, −.12."""
+    """A number near 0 to 1 without its leading zero: .965, 1.000; below zero with a true minus."""
     text = f"{abs(value):.{digits}f}"
     sign = "−" if value < 0 and float(text) > 0 else ""
     return sign + (text[1:] if text.startswith("0.") else text)

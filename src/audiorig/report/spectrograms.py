@@ -7,16 +7,17 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from audiorig.config import DataConfig, SpectrogramConfig
 from audiorig.evaluate.reconstruction import RebuiltClip
-from audiorig.report.figures import STYLE, Picture, data_uri
+from audiorig.report.figures import BLUE, STYLE, Picture, data_uri
 
 COLORS, HIDDEN = "magma", "#b8b8b8"
-DOTS_PER_INCH, NUM_PALETTE_COLORS = 150, 96
+DOTS_PER_INCH, NUM_MAP_COLORS, NUM_GREYS = 150, 96, 24
 
 
 def clip_pictures(clips: Sequence[RebuiltClip], data: DataConfig, stft: SpectrogramConfig) -> list[Picture]:
@@ -34,9 +35,7 @@ def hidden_spans(is_hidden: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     yield from ((int(first), int(last)) for first, last in edges.reshape(-1, 2))
 
 
-def _clip_picture(
-    clip: RebuiltClip, data: DataConfig, stft: SpectrogramConfig, scale: tuple[float, float]
-) -> Picture:
+def _clip_picture(clip: RebuiltClip, data: DataConfig, stft: SpectrogramConfig, scale: tuple[float, float]) -> Picture:
     frame_sec = stft.hop / data.sample_rate_hz
     seen = clip.original.copy()
     seen[clip.is_hidden] = np.nan
@@ -67,7 +66,7 @@ def _mark_spans(axis: Axes, is_hidden: NDArray[np.bool_], frame_sec: float) -> N
             [first * frame_sec, last * frame_sec],
             [1.015, 1.015],
             transform=axis.get_xaxis_transform(),
-            color="#0072B2",
+            color=BLUE,
             linewidth=3,
             solid_capstyle="butt",
             clip_on=False,
@@ -81,5 +80,15 @@ def _small_png(figure: Figure) -> bytes:
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    picture.quantize(NUM_PALETTE_COLORS, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    picture.quantize(palette=_palette(), dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _palette() -> Image.Image:
+    """The colour map, greys for text and hidden spans, the blue of the bars."""
+    map_colors = matplotlib.colormaps[COLORS](np.linspace(0, 1, NUM_MAP_COLORS))[:, :3]
+    greys = np.linspace(0, 1, NUM_GREYS)[:, None].repeat(3, axis=1)
+    bars = np.array([to_rgb(BLUE), to_rgb(HIDDEN)])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((255 * np.concatenate([map_colors, greys, bars])).round().astype(np.uint8).ravel().tolist())
+    return palette

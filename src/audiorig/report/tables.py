@@ -12,8 +12,7 @@ from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
 from audiorig.evaluate.systems import RANDOM
 from audiorig.report.scores import CONTROLS, Scores, duration, points_with_interval, with_interval
 
-METRIC_TITLES = {
-    "accuracy": "accuracy",
+MORE_METRICS = {
     "macro_f1": "macro-F1",
     "balanced_accuracy": "balanced accuracy",
     "knn_accuracy": "k-nn accuracy",
@@ -48,18 +47,19 @@ def task_title(task: str) -> str:
 
 
 def probe_table(scores: Scores, task: str, system: str) -> Table:
-    """The encoder and its controls: every metric, and the paired difference of accuracy."""
+    """The encoder and its controls: accuracy with the paired difference, then the other metrics."""
     systems = [name for name in (system, *CONTROLS) if scores.get(task, name)]
-    metrics = [metric for metric in METRIC_TITLES if any(scores.get(task, name, metric) for name in systems)]
+    metrics = [metric for metric in MORE_METRICS if any(scores.get(task, name, metric) for name in systems)]
     rows = tuple(
         (
             system_title(name),
-            *(with_interval(scores.get(task, name, metric)) for metric in metrics),
+            with_interval(scores.get(task, name)),
             points_with_interval(scores.difference(task, system, name)),
+            *(with_interval(scores.get(task, name, metric)) for metric in metrics),
         )
         for name in systems
     )
-    headers = ("system", *(METRIC_TITLES[metric] for metric in metrics), f"{system} minus it, points of accuracy")
+    headers = ("system", "accuracy", "encoder minus system, points", *(MORE_METRICS[metric] for metric in metrics))
     return Table(
         headers,
         rows,
@@ -81,7 +81,8 @@ def what_was_resampled(scores: Scores, task: str) -> str:
 
 def reconstruction_table(scores: Scores, system: str) -> Table:
     """R2 of hidden frames by distance: the model, the anchors, the paired differences."""
-    systems = (system, INTERPOLATION, VISIBLE_MEAN, *(f"{system} minus {name}" for name in (INTERPOLATION, VISIBLE_MEAN)))
+    anchors = (INTERPOLATION, VISIBLE_MEAN)
+    systems = (system, *anchors, *(f"{system} minus {name}" for name in anchors))
     by_system = {name: found for name in systems if (found := scores.by_distance(name))}
     distances = list(dict.fromkeys(distance for found in by_system.values() for distance in found))
     rows = tuple(
@@ -99,9 +100,10 @@ def reconstruction_table(scores: Scores, system: str) -> Table:
 def validation_table(summary: Mapping[str, Any]) -> Table:
     """Files by what is wrong with them; only errors leave a file out."""
     effects = {"error": "left out", "warning": "kept", "note": "kept"}
+    order = list(effects)
     rows = tuple(
         (row["reason"], row["severity"], effects.get(row["severity"], ""), f"{row['num_files']:,}")
-        for row in sorted(summary.get("reasons", []), key=lambda row: (list(effects).index(row["severity"]), row["reason"]))
+        for row in sorted(summary.get("reasons", []), key=lambda row: (order.index(row["severity"]), row["reason"]))
     )
     return Table(("reason", "severity", "file is", "files"), rows, numeric=frozenset({3}))
 
@@ -110,7 +112,8 @@ def invalid_files_table(problems: pd.DataFrame, limit: int = 20) -> Table:
     """The first problems, file by file."""
     shown = problems.head(limit)
     rows = tuple(
-        (str(row.wav_path), str(row.reason), str(row.severity), str(row.detail)) for row in shown.itertuples(index=False)
+        (str(row.wav_path), str(row.reason), str(row.severity), str(row.detail))
+        for row in shown.itertuples(index=False)
     )
     caption = f"{len(shown)} of {len(problems)} problems." if len(problems) > limit else ""
     return Table(("file", "reason", "severity", "detail"), rows, caption)

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from audiorig.config import ProbeTask
-from audiorig.evaluate.baselines import LOG_MEL
+from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
 from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
 from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
 from audiorig.report.inputs import RunInputs
 from audiorig.report.scores import Estimate, Scores, points, share, with_interval
 from audiorig.report.tables import task_title
 
+SHOWN_DIGITS = 16  # of a digest
 LEAST_LEAK = 0.03  # balanced accuracy above chance that shuffled labels may reach by luck
 CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
+OTHERS = (LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC)
 GROUPS = {"participant": "participants", "recording": "recordings", "clip": "clips"}
 
 
@@ -41,28 +43,32 @@ def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
 
 
 def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str:
-    """E.g. "Language on held-out participants: .965 [.92, .99], 31.9 points above log-mel [...]"."""
+    """E.g. "Language on held-out participants: accuracy .965 [...]; 31.9 points above log-mel [...]".
+
+    The other spectral controls are named where the encoder is not certain to be above them.
+    """
     mine = scores.get(task, system)
     if mine is None:
         return ""
-    comparisons = [
-        compared(CALLED[control], difference)
-        for control in CALLED
-        if (difference := scores.difference(task, system, control))
-    ]
-    return "; ".join([f"{task_title(task)}{where}: accuracy {with_interval(mine)}", *comparisons]) + "."
+    differences = {control: scores.difference(task, system, control) for control in (*CALLED, *OTHERS)}
+    named = {
+        CALLED.get(control, control): difference
+        for control, difference in differences.items()
+        if difference and (control in CALLED or difference.direction != "above")
+    }
+    return "; ".join([f"{task_title(task)}{where}: accuracy {with_interval(mine)}", *compared(named)]) + "."
 
 
-def compared(control: str, difference: Estimate) -> str:
-    """One difference in words; an interval that holds 0 is no finding."""
-    interval = f"[{points(difference.low)}, {points(difference.high)}]"
-    size = f"{100 * abs(difference.value):.1f} points"
-    match difference.direction:
-        case "above":
-            return f"{size} above {control} {interval}"
-        case "below":
-            return f"{size} below {control} {interval}"
-    return f"not certain to differ from {control} ({points(difference.value)} points {interval})"
+def compared(differences: Mapping[str, Estimate]) -> list[str]:
+    """Differences in words; one whose interval holds 0 is no finding."""
+    clauses, uncertain = [], []
+    for control, difference in differences.items():
+        interval = f"[{points(difference.low)}, {points(difference.high)}]"
+        if difference.direction == "uncertain":
+            uncertain.append(f"{control} ({points(difference.value)} points {interval})")
+        else:
+            clauses.append(f"{100 * abs(difference.value):.1f} points {difference.direction} {control} {interval}")
+    return [*clauses, *([f"not certain to differ from {_listed(uncertain)}"] if uncertain else [])]
 
 
 def reconstruction_verdict(scores: Scores, system: str) -> str:
@@ -70,17 +76,26 @@ def reconstruction_verdict(scores: Scores, system: str) -> str:
     mine = scores.by_distance(system)
     if not mine:
         return ""
-    parts = ", ".join(f"{share(estimate.value, 2)} at {distance}" for distance, estimate in mine.items())
-    clauses = [f"Hidden frames: R² {parts} frames from a visible one"]
+    values, places = " / ".join(share(each.value, 2) for each in mine.values()), " / ".join(mine)
+    clauses = [f"Hidden frames: R² {values} at {places} frames from a visible one"]
     for anchor in (INTERPOLATION, VISIBLE_MEAN):
-        found: dict[str, list[str]] = {"above": [], "below": [], "uncertain": []}
-        for distance, difference in scores.by_distance(f"{system} minus {anchor}").items():
-            found[difference.direction].append(distance)
-        words = {"above": "above it at", "below": "below it at", "uncertain": "not certain at"}
-        told = ", ".join(f"{words[which]} {_listed(where)}" for which, where in found.items() if where)
-        if told:
-            clauses.append(f"against the {anchor}: {told}")
+        if differences := scores.by_distance(f"{system} minus {anchor}"):
+            clauses.append(_against(anchor, differences))
     return "; ".join(clauses) + "."
+
+
+def _against(anchor: str, differences: Mapping[str, Estimate]) -> str:
+    """On which side of an anchor the model is, distance by distance."""
+    told: list[str] = []
+    wording = {"above": "above {}", "below": "below {}", "uncertain": "not certain to differ from {}"}
+    for direction, words in wording.items():
+        found = {distance: each for distance, each in differences.items() if each.direction == direction}
+        if found:
+            sizes = sorted({share(abs(each.value), 2) for each in found.values()})
+            where = "at every distance" if len(found) == len(differences) else f"at {_listed(list(found))}"
+            size = f" (by {sizes[0]}{f' to {sizes[-1]}' if len(sizes) > 1 else ''})" if direction != "uncertain" else ""
+            told.append(f"{words.format('it' if told else anchor)} {where}{size}")
+    return ", ".join(told)
 
 
 def _listed(names: list[str]) -> str:
@@ -95,6 +110,7 @@ def warnings(inputs: RunInputs) -> list[str]:
         *_interval_warnings(inputs.scores),
         *leak_warnings(inputs.scores),
         *_settings_warnings(inputs),
+        *_uncommitted_warnings(inputs.provenance),
         *digest_warnings(inputs.provenance, inputs.environment),
     ]
 
@@ -163,15 +179,25 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _uncommitted_warnings(provenance: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Stages whose code no commit holds."""
+    stages = [stage for stage, record in provenance.items() if record.get("git_changed_files")]
+    if not stages:
+        return []
+    return [f"No commit holds the code that ran {_listed(stages)}: files had been changed since the last one."]
+
+
 def digest_warnings(provenance: Mapping[str, Mapping[str, Any]], environment: Mapping[str, Any]) -> list[str]:
     """Stages of the run that other code made than the one that makes the page."""
-    now = str(environment.get("package_digest"))
+    now = str(environment.get("package_digest"))[:SHOWN_DIGITS]
     stages: dict[str, list[str]] = {}
     for stage, record in provenance.items():
-        if (digest := str(record.get("package_digest"))) != now:
+        if (digest := str(record.get("package_digest"))[:SHOWN_DIGITS]) != now:
             stages.setdefault(digest, []).append(stage)
+    if not stages:
+        return []
+    made = "; ".join(f"{_listed(names)} by {digest}" for digest, names in stages.items())
     return [
-        f"The package was edited after {_listed(names)}: made by digest {digest}, this page by {now}. "
-        "Nothing reruns by itself for an edit of the code; force the rule if the edit matters to its result."
-        for digest, names in stages.items()
+        f"The package was edited between the stages and this page. Package digests: {made}; this page by {now}. "
+        "An edit of the code reruns nothing by itself: force the rule if the edit matters to its result."
     ]

@@ -80,7 +80,7 @@ class ProgressBar(TrainerCallback):
         logs: dict[str, float] | None = None,
         **other: Any,
     ) -> None:
-        if self.bar is None or "total" not in (logs or {}):
+        if self.bar is None or logs is None or "total" not in logs:
             return
         began, first = self._started
         rate = (state.global_step - first) * self.step_sec / max(1e-9, time.monotonic() - began)

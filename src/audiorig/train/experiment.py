@@ -2,12 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from torch.utils.data import Dataset
 from transformers import PreTrainedModel
 
 Collate = Callable[[list[Any]], dict[str, Any]]
+
+
+class KeyedDataset(Protocol):
+    """Items that are addressed by (epoch, item); a ``torch.utils.data.Dataset`` in all but name."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class Experiment:
     """
 
     model: PreTrainedModel
-    train_dataset: Dataset
-    dev_dataset: Dataset
+    train_dataset: KeyedDataset
+    dev_dataset: KeyedDataset
     collate: Collate
     collate_dev: Collate
     item_sec: float

@@ -8,11 +8,11 @@ is not finite (skipped).
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainingArguments
 
 from audiorig.config import TrainConfig
@@ -89,6 +89,7 @@ class RigTrainer(Trainer):
             **other,
         )
         self.experiment, self.settings, self.run_seed = experiment, settings, seed
+        self.root = folder / "checkpoints"
         self.fingerprint: Mapping[str, Any] = {}
         self._train_parts, self._eval_parts = PartSums(), PartSums()
         self._aside: Path | None = None
@@ -108,7 +109,7 @@ class RigTrainer(Trainer):
         )
         workers = self.settings.num_workers
         return DataLoader(
-            self.experiment.train_dataset,
+            cast(Dataset, self.experiment.train_dataset),
             batch_sampler=sampler,
             collate_fn=self.experiment.collate,
             num_workers=workers,
@@ -121,14 +122,13 @@ class RigTrainer(Trainer):
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
         """Means of the loss parts over all dev items, whatever the batch size."""
-        dataset = eval_dataset or self.experiment.dev_dataset
-        size = self.settings.batch_size
-        self.model.eval()
+        dataset, size = self.experiment.dev_dataset, self.settings.batch_size
+        model = self.experiment.model.eval()
         with random_state_fence(), torch.no_grad(), self.accelerator.autocast():
             for first in range(0, len(dataset), size):
                 items = [dataset[0, item] for item in range(first, min(first + size, len(dataset)))]
                 batch = self._prepare_inputs(self.experiment.collate_dev(items))
-                self._eval_parts.add(self.model(**batch)["parts"])
+                self._eval_parts.add(model(**batch)["parts"])
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._eval_parts.drain().items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -154,7 +154,7 @@ class RigTrainer(Trainer):
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         self._bad_steps = 0 if math.isfinite(float(norm)) else self._bad_steps + 1
         if self._bad_steps:
-            for parameter in self.model.parameters():
+            for parameter in self.experiment.model.parameters():
                 parameter.grad = None  # AdamW passes over these: no decay, no momentum
         if self._bad_steps >= self.settings.max_bad_steps:
             raise DataError(
@@ -190,7 +190,7 @@ class RigTrainer(Trainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Let the Trainer write aside, then seal and rename."""
-        root, step = Path(self.args.output_dir), self.state.global_step
+        root, step = self.root, self.state.global_step
         target = root / f"step-{step}"
         if target.exists() and checkpoints.broken_because(target) is None:
             return

@@ -30,8 +30,7 @@ def list_clips(corpus: FolderCorpus, root: Path) -> pd.DataFrame:
     table = read_metadata(root / corpus.metadata, corpus)
     keys = paths if corpus.join == "path" else [Path(path).stem for path in paths]
     listed = pd.DataFrame({"wav_path": paths, corpus.key: keys})
-    how = "outer" if corpus.join == "path" else "left"
-    joined = listed.merge(table, on=corpus.key, how=how)
+    joined = listed.merge(table, on=corpus.key, how="outer" if corpus.join == "path" else "left")
     if corpus.join == "path":
         joined["wav_path"] = joined[corpus.key]
     joined = joined.drop(columns=corpus.key).rename(columns=corpus.columns).fillna("")

@@ -1,0 +1,141 @@
+"""All runs side by side on one page."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiorig.config import Run
+from audiorig.evaluate.baselines import LOG_MEL
+from audiorig.evaluate.reconstruction import DISTANCES
+from audiorig.evaluate.systems import MAJORITY, RANDOM
+from audiorig.files import read_json
+from audiorig.report.figures import BLUE, GREEN, PURPLE, Dot, Panel, Picture, dot_panels
+from audiorig.report.inputs import read_run
+from audiorig.report.page import render
+from audiorig.report.scores import Scores, duration, points_with_interval, with_interval
+from audiorig.report.tables import Table, system_title, task_title
+
+SHOWN = {LOG_MEL: GREEN, RANDOM: PURPLE}
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the comparison takes from one run.
+
+    Attributes:
+        link: the run's own page, seen from the comparison.
+        training: provenance of the training.
+    """
+
+    name: str
+    link: str
+    run: Run
+    scores: Scores
+    training: dict[str, Any]
+
+    @property
+    def system(self) -> str:
+        return self.run.experiment
+
+
+def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, report: Path, page: Path) -> Compared:
+    """Read one run for the page that will lie at ``page``."""
+    return Compared(
+        name=metrics.parent.name,
+        link=Path(os.path.relpath(report, page.parent)).as_posix(),
+        run=read_run(configs),
+        scores=Scores(read_json(metrics)),
+        training=read_json(training),
+    )
+
+
+def build_comparison(runs: Sequence[Compared]) -> str:
+    """The HTML page that compares runs."""
+    tasks = list(dict.fromkeys(task for each in runs for task in each.scores.tasks))
+    return render(
+        "comparison.html",
+        runs=runs,
+        notes=comparison_notes(runs),
+        overview=overview_table(runs),
+        dots=run_dots(runs, tasks),
+        tasks=[(task_title(task), task_table(runs, task)) for task in tasks],
+        reconstruction=reconstruction_table(runs),
+    )
+
+
+def comparison_notes(runs: Sequence[Compared]) -> list[str]:
+    """Why a difference between two runs may not mean what it seems to."""
+    notes = []
+    data = {(each.run.data.corpus, each.run.data.split) for each in runs}
+    if len(data) > 1:
+        notes.append("The runs were tested on different corpora or splits: compare each with its own controls only.")
+    if len({each.training.get("package_digest") for each in runs}) > 1:
+        notes.append("The runs were trained by different states of the package; see the digests.")
+    if len(runs) > 1:
+        notes.append("Intervals do not hold the luck of the seed: runs that differ little may differ by seed alone.")
+    return notes
+
+
+def overview_table(runs: Sequence[Compared]) -> Table:
+    """What each run is and what it took."""
+    rows = tuple(
+        (
+            each.name,
+            each.run.report.title or each.name,
+            each.system,
+            f"{each.run.data.corpus}, {each.run.data.split}",
+            f"{each.training.get('num_parameters', 0) / 1e6:.2f} M",
+            f"{each.run.train.max_steps:,}",
+            duration(float(each.training.get("wall_sec", 0))),
+            str(each.training.get("package_digest", ""))[:16],
+        )
+        for each in runs
+    )
+    headers = ("run", "title", "experiment", "corpus, split", "parameters", "steps", "training took", "package digest")
+    return Table(headers, rows, numeric=frozenset({4, 5, 6}))
+
+
+def task_table(runs: Sequence[Compared], task: str) -> Table:
+    """Accuracy of each run's encoder on one task, and its differences to two controls."""
+    rows = tuple(
+        (
+            each.name,
+            each.run.data.corpus,
+            *(with_interval(each.scores.get(task, system)) for system in (each.system, *SHOWN)),
+            *(points_with_interval(each.scores.difference(task, each.system, control)) for control in SHOWN),
+        )
+        for each in runs
+        if each.scores.get(task, each.system)
+    )
+    controls = [system_title(control) for control in SHOWN]
+    headers = ("run", "corpus", "encoder", *controls, *(f"encoder minus {control}, points" for control in controls))
+    return Table(headers, rows, "Accuracy on test.", numeric=frozenset(range(2, len(headers))))
+
+
+def reconstruction_table(runs: Sequence[Compared]) -> Table:
+    """R2 of hidden frames by distance, one row a run."""
+    found = [(each, distances) for each in runs if (distances := each.scores.by_distance(each.system))]
+    rows = tuple(
+        (each.name, each.run.data.corpus, *(with_interval(distances.get(distance), 2) for distance in DISTANCES))
+        for each, distances in found
+    )
+    return Table(("run", "corpus", *DISTANCES), rows, numeric=frozenset(range(2, 2 + len(DISTANCES))))
+
+
+def run_dots(runs: Sequence[Compared], tasks: Sequence[str]) -> Picture | None:
+    """Encoder and two controls of every run, task by task."""
+    panels = []
+    for task in tasks:
+        dots = [
+            Dot(f"{each.name}: {'encoder' if system == each.system else system_title(system)}", estimate, color)
+            for each in runs
+            for system, color in ((each.system, BLUE), *SHOWN.items())
+            if (estimate := each.scores.get(task, system))
+        ]
+        chances = {chance.value for each in runs if (chance := each.scores.get(task, MAJORITY))}
+        panels.append(Panel(task_title(task), dots, chances.pop() if len(chances) == 1 else None))
+    return dot_panels(
+        panels, "Test accuracy with 95 % intervals of each run's encoder and two controls, by task.", "Blue: encoders."
+    )

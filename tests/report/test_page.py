@@ -1,0 +1,120 @@
+"""The page: whole, well-formed, and dependent on nothing outside it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from audiorig.config import DemoCorpus, Run
+from audiorig.report.inputs import RunInputs
+from audiorig.report.page import build_report
+from audiorig.report.scores import Scores
+
+MakeInputs = Callable[..., RunInputs]
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Balance(HTMLParser):
+    """Collects open tags, anchors, link targets and pictures without words."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.wordless = 0
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids |= {given["id"]} if given.get("id") else set()
+        self.links += [value for name, value in attrs if name in ("src", "href") and value]
+        self.wordless += tag == "img" and not given.get("alt")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes another tag at {self.getpos()}"
+
+
+def _check(html: str) -> Balance:
+    page = Balance(html)
+    assert page.open == []
+    assert page.wordless == 0
+    assert all(link.startswith(("#", "data:image/", "../")) or "://" not in link for link in page.links)
+    assert not any(link.startswith(("http:", "https:", "//")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
+    return page
+
+
+def test_page_is_balanced_and_needs_no_network(make_inputs: MakeInputs) -> None:
+    html = build_report(make_inputs())
+    page = _check(html)
+    assert "<script" not in html
+    assert not re.search(r"url\(|@import", html)
+    assert sum(link.startswith("data:image/") for link in page.links) == 5
+    assert len(html) < 3_000_000
+
+
+def test_page_says_what_it_must(make_inputs: MakeInputs) -> None:
+    inputs = make_inputs()
+    html = build_report(inputs)
+    for text in (
+        "CC0",
+        "tested on test",
+        "bootstrap over groups",
+        "train.max_steps",
+        "invalid_files.parquet",
+        "1 min 01 s",
+    ):
+        assert text in html, text
+    assert "a" * 16 in html
+    assert "Split by-voice keeps every participant on one side" in " ".join(html.split())
+
+
+def test_the_same_inputs_give_the_same_page(make_inputs: MakeInputs) -> None:
+    assert build_report(make_inputs()) == build_report(make_inputs())
+
+
+def test_a_run_that_has_nothing_yet_still_gives_a_page(make_inputs: MakeInputs) -> None:
+    bare = make_inputs(
+        scores=Scores([]), history=[], examples=[], provenance={}, environment={}, split={}, validation={}
+    )
+    html = build_report(bare)
+    _check(html)
+    assert "No scores were given." in html
+    assert "No losses were logged." in html
+    assert "No probe was run." in html
+
+
+def test_names_are_escaped(make_inputs: MakeInputs) -> None:
+    inputs = make_inputs()
+    settings = {"experiment": "wavemae", "report": {"title": "<b>bold</b>", "notes": ["a <i>note</i>"]}}
+    problems = pd.DataFrame([["<u>.wav", "too_short", "error", "", 0.1, 0.3]], columns=inputs.invalid.columns)
+    reasons = [{"severity": "error", "reason": "too_short", "num_files": 1}]
+    clip = replace(inputs.examples[0], name="<s>.wav")
+    html = build_report(
+        make_inputs(
+            run=Run.model_validate(settings),
+            corpus=DemoCorpus(kind="demo", license="<em>free</em>"),
+            invalid=problems,
+            validation={**inputs.validation, "reasons": reasons},
+            examples=[clip],
+        )
+    )
+    _check(html)
+    for raw in ("<b>", "<i>", "<u>", "<s>", "<em>"):
+        assert raw not in html
+    assert "&lt;b&gt;bold" in html
+
+
+@pytest.mark.parametrize("severity", ["error", "warning", "note"])
+def test_reasons_say_whether_a_file_was_left_out(make_inputs: MakeInputs, severity: str) -> None:
+    inputs = make_inputs()
+    reasons = [{"severity": severity, "reason": "some_reason", "num_files": 3}]
+    html = build_report(make_inputs(validation={**inputs.validation, "reasons": reasons}))
+    assert ("left out</td>" in html) == (severity == "error")
