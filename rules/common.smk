@@ -1,11 +1,10 @@
 # Settings, read and checked once, before any job; and what the rules ask of them. No rules here.
-import os
 import re
 import sys
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
-os.environ["PYTHONPATH"] = f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
+shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'${{PYTHONPATH:+:$PYTHONPATH}}; ")
 
 from audiorig.config import STAGES, DemoCorpus, FolderCorpus
 from audiorig.config_files import Settings, canonical_json, corpus_root, requested_runs

@@ -11,16 +11,20 @@ rule report:
         validation=corpus_file("results/corpora/{corpus}/validation/summary.json"),
         invalid=corpus_file("results/corpora/{corpus}/validation/invalid_files.parquet"),
         split=SPLIT,
+        generated=lambda wildcards: (
+            corpus_file("data/{corpus}/metadata.csv.provenance.json")(wildcards)
+            if isinstance(SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus), DemoCorpus)
+            else []
+        ),
+        listed=corpus_file("results/corpora/{corpus}/manifest.parquet.provenance.json"),
+        validated=corpus_file("results/corpora/{corpus}/validation/summary.json.provenance.json"),
+        divided=corpus_file("results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json"),
         provenance=[
             "results/{run}/statistics.safetensors.provenance.json",
             "results/{run}/final.ckpt.provenance.json",
             "results/{run}/probe/scores.json.provenance.json",
             "results/{run}/reconstruction/scores.json.provenance.json",
         ],
-        split_provenance=corpus_file(
-            "results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json"
-        ),
-        corpus_provenance=corpus_provenance,
     output:
         page=report(
             "results/{run}/report.html",
@@ -58,9 +62,7 @@ rule compare:
         training=expand("results/{run}/final.ckpt.provenance.json", run=SETTINGS.build),
         reports=expand("results/{run}/report.html", run=SETTINGS.build),
     output:
-        page=report(
-            "results/report.html", caption="captions/compare.rst", category="All runs"
-        ),
+        page=report("results/report.html", caption="captions/compare.rst", category="All runs"),
         provenance="results/report.html.provenance.json",
     log:
         "results/logs/compare.log",

@@ -130,7 +130,10 @@ def test_a_split_that_the_corpus_lacks_is_named_with_those_it_has() -> None:
         ({"data": {"corpus": "No Such Name"}}, "data.corpus"),
         ({"seed": -1}, "seed"),
         ({"probe": {"tasks": {"new": {}}}}, "probe.tasks.new.label"),
-        ({"probe": {"tasks": {"new": {"label": "x", "assign": "values"}}}}, "needs column, train_values and test_values"),
+        (
+            {"probe": {"tasks": {"new": {"label": "x", "assign": "values"}}}},
+            "needs column, train_values and test_values",
+        ),
         (
             {"probe": {"tasks": {"voice-across-languages": {"test_values": ["en"]}}}},
             "train_values and test_values share a value",
@@ -303,7 +306,10 @@ def test_set_overrides_by_key_and_the_last_one_wins(train_yaml: Path) -> None:
     )
     assert run.train.learning_rate == 3e-4
     assert (run.train.max_steps, run.train.betas, run.seed, run.report.title) == (9, (0.5, 0.9), 4, "a=b")
-    assert load_run(train_yaml, ["train.max_steps=null"]).train.max_steps == WaveMAERun(experiment="wavemae").train.max_steps
+    assert (
+        load_run(train_yaml, ["train.max_steps=null"]).train.max_steps
+        == WaveMAERun(experiment="wavemae").train.max_steps
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ PACKAGE = Path(audiorig.__file__).parent
 LAYERS = [
     {"errors", "files", "randomness"},
     {"config"},
-    {"config_files"},
+    {"config_files", "config_docs"},
     {"provenance"},
     {"data"},
     {"models"},
@@ -95,6 +95,10 @@ HEAVY = ("torch", "torchaudio", "transformers", "pandas", "pyarrow", "matplotlib
 def test_what_the_snakefile_reads_is_light(module: str) -> None:
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": str(PACKAGE.parent)}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.split() == []

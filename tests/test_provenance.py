@@ -60,7 +60,9 @@ def test_digest_covers_whatever_the_package_ships(copied_package: Path) -> None:
     assert load_copy(copied_package).package_digest() != before
 
 
-def test_digest_is_that_of_the_code_that_ran_not_of_an_edit_made_meanwhile(copied_package: Path, tmp_path: Path) -> None:
+def test_digest_is_that_of_the_code_that_ran_not_of_an_edit_made_meanwhile(
+    copied_package: Path, tmp_path: Path
+) -> None:
     """A training takes hours; people edit while it runs."""
     copied = load_copy(copied_package)
     expected = load_copy(copied_package).package_digest()

@@ -3,16 +3,25 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import audiorig
 from audiorig.randomness import keyed_generator, random_state_fence
 
 
 def test_equal_keys_give_equal_numbers_and_no_other_key_does() -> None:
-    keys = [("mask", 0, 1, 2), ("mask", 0, 2, 1), ("mask", 0, 12), ("mask", 1, 2), ("crop", 0, 1, 2), ("mask", 0, 1, "2")]
+    keys = [
+        ("mask", 0, 1, 2),
+        ("mask", 0, 2, 1),
+        ("mask", 0, 12),
+        ("mask", 1, 2),
+        ("crop", 0, 1, 2),
+        ("mask", 0, 1, "2"),
+    ]
     keys += [("mask", "0", 1, 2), ("mask", 0, 1, 2, 0), ("mask",), ()]
     drawn = [keyed_generator(*key).random(4).tobytes() for key in keys]
     assert len(set(drawn)) == len(keys)
@@ -23,10 +32,12 @@ def test_numbers_are_those_of_every_process_and_release() -> None:
     """A changed key function changes every crop and mask of every run: on purpose only."""
     here = keyed_generator("mask", 3, "a.wav").integers(0, 1 << 30, 3).tolist()
     assert here == [6163515, 317257553, 998868230]
-    code = "from audiorig.randomness import keyed_generator as g; print(g('mask', 3, 'a.wav').integers(0, 1 << 30, 3).tolist())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "7"}, capture_output=True, text=True
+    code = (
+        "from audiorig.randomness import keyed_generator\n"
+        "print(keyed_generator('mask', 3, 'a.wav').integers(0, 1 << 30, 3).tolist())"
     )
+    environment = {"PYTHONPATH": str(Path(audiorig.__file__).parents[1]), "PYTHONHASHSEED": "7"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == str(here)
 
 

@@ -181,8 +181,8 @@ class WaveMAEModelConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_from_size(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("size", "mini") in SIZES:
-            width, depth = SIZES[values.get("size", "mini")]
+        if isinstance(values, dict) and str(values.get("size", "mini")) in SIZES:
+            width, depth = SIZES[str(values.get("size", "mini"))]
             return {"width": width, "depth": depth, **values}
         return values
 
@@ -267,7 +267,7 @@ class ProbeConfig(Section):
         (0.001, 0.01, 0.1, 1.0), description="Values of C of the logistic regression; dev chooses."
     )
     random_encoders: int = Field(3, ge=1, description="Untrained encoders of the same shape, as a control.")
-    shuffles: int = Field(5, ge=1, description="Shuffled copies of the labels, as a control.")
+    shuffles: int = Field(10, ge=1, description="Shuffled copies of the labels, as a control.")
     neighbours: int = Field(10, ge=1, description="k of the nearest-neighbour probe.")
     bootstrap: int = Field(1000, ge=100, description="Draws of the bootstrap.")
     reconstruction_clips: int = Field(144, ge=1, description="Test clips, at most, that are masked and rebuilt.")

@@ -33,17 +33,20 @@ class Settings:
     def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
         self._run_files = {path.stem: path for path in sorted((folder / "runs").glob("*.yaml"))}
         self._corpus_files = {path.stem: path for path in sorted((folder / "corpora").glob("*.yaml"))}
-        self._given_runs = {key: value or {} for key, value in config.items() if key not in RESERVED}
-        self._given_corpora: dict[str, Any] = config.get("corpora") or {}
+        given = {key: value for key, value in config.items() if key not in RESERVED}
+        self._given_runs = {key: _mapping(value, f"config: run {key!r}") for key, value in given.items()}
+        corpora = _mapping(config.get("corpora"), "config: corpora")
+        self._given_corpora = {key: _mapping(value, f"config: corpus {key!r}") for key, value in corpora.items()}
         for name, value in self._given_runs.items():
-            if not isinstance(value, dict):
-                raise ConfigError(f"config: {name!r} is {value!r}: expected the settings of a run, as a mapping")
             if name not in self._run_files and "extends" not in value:
                 known = [*self._run_files, *RESERVED]
                 raise ConfigError(
                     f"config: {name!r} is no run of config/runs{near(name, known)}; a new run needs `extends:`"
                 )
-        self.build: list[str] = list(config.get("build") or [])
+        build = config.get("build") or []
+        if not isinstance(build, list):
+            raise ConfigError(f"config: build is {build!r}: expected a list of runs, [{build}]")
+        self.build = [str(name) for name in build]
         for name in self.build:
             self.run(name)
 
@@ -71,7 +74,7 @@ class Settings:
         """The settings of one corpus; its root is not looked at."""
         if name not in self.corpus_names:
             raise ConfigError(f"no corpus {name!r}{near(name, self.corpus_names)}")
-        raw = _merge(self._from_file(self._corpus_files, name), self._given_corpora.get(name) or {})
+        raw = _merge(self._from_file(self._corpus_files, name), self._given_corpora.get(name, {}))
         return _check(TypeAdapter(Corpus), raw, f"corpus {name!r}")
 
     def _raw_run(self, name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -81,6 +84,8 @@ class Settings:
             raise ConfigError(f"no run {name!r}{near(name, self.run_names)}")
         raw = _merge(self._from_file(self._run_files, name), self._given_runs.get(name, {}))
         parent = raw.pop("extends", None)
+        if not isinstance(parent, str | None):
+            raise ConfigError(f"run {name!r}: extends is {parent!r}: expected the name of a run")
         return _merge(self._raw_run(parent, (*seen, name)), raw) if parent else raw
 
     @staticmethod
@@ -136,7 +141,10 @@ def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"--set {override}: expected section.key=value")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {override}: {value!r} is no valid YAML") from None
         for part in reversed(key.split(".")):
             nested = {part: nested}
         raw = _merge(raw, nested)
@@ -160,7 +168,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping; an empty file is an empty mapping."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found a {type(content).__name__}")
@@ -173,26 +183,39 @@ def canonical_json(settings: Any) -> str:
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, key by key; ``null`` takes a key away."""
+    """Lay one mapping over another, key by key."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        if value is None:
-            merged.pop(key, None)
-        elif isinstance(value, Mapping):
-            merged[key] = _merge(below if isinstance(below, Mapping) else {}, value)
-        else:
-            merged[key] = value
+        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A null takes away what was inherited: what is left has its default, or is gone."""
+    return {
+        key: _without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in settings.items()
+        if value is not None
+    }
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    """A mapping that somebody wrote, or a sentence."""
+    if not isinstance(value or {}, Mapping):
+        raise ConfigError(f"{where} is {value!r}: expected a mapping of settings")
+    return dict(value or {})
 
 
 def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], where: str) -> Any:
     """Check raw settings; the first error becomes one sentence."""
+    raw = _without_nulls(raw)
     try:
         return kind.validate_python(raw) if isinstance(kind, TypeAdapter) else kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = [str(part) for part in first["loc"] if part not in ("demo", "folder")]
+        is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
+        path = [str(part) for part in first["loc"][is_tagged:]]
         if first["type"] == "extra_forbidden":
             section = _section_at(kind, path[:-1], raw)
             known = section.model_fields if section else ()

@@ -31,6 +31,7 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
+    "matplotlib",
     "soundfile",
     "soxr",
     "pandas",
@@ -96,10 +97,10 @@ def environment() -> dict[str, Any]:
 
 @functools.cache
 def package_digest() -> str:
-    """SHA-256 over the package's source files: changes with every edit, also of a docstring."""
+    """SHA-256 over the package's files: changes with every edit, also of a docstring or a template."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

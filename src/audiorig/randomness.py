@@ -20,7 +20,9 @@ def keyed_generator(*key: str | int) -> np.random.Generator:
         key: what the numbers are for and which item they belong to, e.g.
             ``("mask", seed, epoch, item)``. The order of the parts matters.
     """
-    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
+    # A NumPy integer is the number that it holds.
+    parts = [part if isinstance(part, str) else int(part) for part in key]
+    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 

@@ -48,7 +48,9 @@ def whole_decode(path: Path, rate: int) -> np.ndarray:
 @pytest.mark.parametrize("extension", ["wav", "flac"])
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", RATES)
-def test_a_window_equals_the_slice_of_the_whole_decode(recordings: Path, rate: int, channels: int, extension: str) -> None:
+def test_a_window_equals_the_slice_of_the_whole_decode(
+    recordings: Path, rate: int, channels: int, extension: str
+) -> None:
     path = recordings / f"{rate}-{channels}.{extension}"
     whole = whole_decode(path, TARGET)
     assert len(whole) == resampled_length(soundfile.info(path).frames, rate, TARGET)
@@ -110,7 +112,13 @@ def test_a_window_ends_where_the_file_ends(tmp_path: Path, rate: int) -> None:
 
 @pytest.mark.parametrize(
     ("num_samples", "source", "target", "expected"),
-    [(16000, 16000, 24000, 24000), (1, 16000, 24000, 1), (1, 44100, 24000, 0), (44100, 44100, 24000, 24000), (7, 8, 8, 7)],
+    [
+        (16000, 16000, 24000, 24000),
+        (1, 16000, 24000, 1),
+        (1, 44100, 24000, 0),
+        (44100, 44100, 24000, 24000),
+        (7, 8, 8, 7),
+    ],
 )
 def test_lengths_are_rounded_down(num_samples: int, source: int, target: int, expected: int) -> None:
     assert resampled_length(num_samples, source, target) == expected

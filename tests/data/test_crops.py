@@ -24,7 +24,7 @@ def first(items: list) -> list:
 
 
 @pytest.fixture
-def crops(tone_split: Path, tones) -> CropDataset:  # noqa: ANN001
+def crops(tone_split: Path, tones) -> CropDataset:
     return CropDataset(tone_split / "train.arrow", tones.root, 6000, RATE, seed=7)
 
 
@@ -112,7 +112,7 @@ def test_an_epoch_has_as_many_items_as_crops_fit(tmp_path: Path) -> None:
 
 
 def test_files_are_drawn_by_their_duration(tmp_path: Path) -> None:
-    """Chi-square over 20 files and 8,000 crops; items of one epoch are spread, so it may be too small, not too large."""
+    """Chi-square over 20 files and 8,000 crops; items of one epoch are spread, so it is small rather than large."""
     durations = [1.0 + 9 * (index % 4) for index in range(20)]
     dataset = imagined(tmp_path, durations, 0.5)
     epochs = 8000 // len(dataset) + 1
@@ -164,7 +164,7 @@ def test_files_of_another_rate_fit_too(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------ dev
 
 
-def test_dev_items_are_the_middle_of_each_file_in_every_epoch(tone_split: Path, tones) -> None:  # noqa: ANN001
+def test_dev_items_are_the_middle_of_each_file_in_every_epoch(tone_split: Path, tones) -> None:
     for side in SIDES:
         dataset = CropDataset(tone_split / f"{side}.arrow", tones.root, 6000, RATE, seed=7, is_random=False)
         rows = pd.read_parquet(tone_split / f"{side}.parquet")

@@ -38,7 +38,7 @@ def test_names_are_matched_in_any_case_and_sorted(tmp_path: Path) -> None:
 
 
 def test_names_with_spaces_letters_of_any_script_and_line_breaks_are_kept(tmp_path: Path) -> None:
-    names = ["with space.wav", "ñandú/日本 語.wav", "line\nbreak.wav", "comma,quote\".wav", " .wav", "-n.wav"]
+    names = ["with space.wav", "ñandú/日本 語.wav", "line\nbreak.wav", 'comma,quote".wav', " .wav", "-n.wav"]
     make(tmp_path, *names)
     found = find_audio(tmp_path, (".wav",))
     assert found == sorted(names)
@@ -169,9 +169,7 @@ def test_a_row_with_too_many_fields_does_not_shift_the_columns(tmp_path: Path) -
 def test_two_columns_of_one_name_are_a_sentence_or_one_column(tmp_path: Path) -> None:
     make(tmp_path, "a.wav")
     (tmp_path / "m.csv").write_text("path,participant_id,speaker\na.wav,p1,s1\n")
-    renamed = FolderCorpus(
-        kind="folder", root=str(tmp_path), metadata="m.csv", columns={"speaker": "participant_id"}
-    )
+    renamed = FolderCorpus(kind="folder", root=str(tmp_path), metadata="m.csv", columns={"speaker": "participant_id"})
     try:
         write_table(build_manifest(renamed, tmp_path), tmp_path / "manifest.parquet")
     except DataError as error:

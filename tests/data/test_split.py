@@ -142,7 +142,9 @@ def test_errors_of_validation_are_left_out_and_warnings_are_kept() -> None:
 
 @pytest.mark.parametrize("num_groups", [1, 2, 5])
 def test_too_few_groups_are_a_sentence(num_groups: int) -> None:
-    with pytest.raises(DataError, match=r"split 'mine': \w+ has \d groups \(participant\), expected at least 3; .*min_groups"):
+    with pytest.raises(
+        DataError, match=r"split 'mine': \w+ has \d groups \(participant\), expected at least 3; .*min_groups"
+    ):
         split(table(num_groups), **THIRDS)
 
 
@@ -178,7 +180,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(settings: dict[str,
 
 
 def test_a_stratum_that_is_not_known_for_everyone_is_one_more_stratum() -> None:
-    mood = np.where(np.arange(180) < 90, "calm", None)
+    mood = np.where(np.arange(180) < 90, "calm", "")  # what a manifest says of the unknown
     assert sum(len(side) for side in split(table(mood=mood), stratify="mood").values()) == 180
 
 

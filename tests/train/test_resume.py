@@ -25,7 +25,7 @@ def state_of(folder: Path, step: int) -> dict[str, bytes]:
 
 def train(folder: Path, make_experiment, stop_after_steps=None, **settings):
     run = tiny_run(**settings)
-    return fit(make_experiment(run), run.train, folder, run.seed, stop_after_steps=stop_after_steps)
+    return fit(make_experiment(run), run.train, folder, run.seed, stop_after_steps=stop_after_steps)[0]
 
 
 def optimizer_tensors(folder: Path, step: int) -> list[torch.Tensor]:
@@ -69,7 +69,7 @@ def test_two_runs_from_scratch_are_equal(unbroken, make_experiment, tmp_path) ->
 
 def test_another_seed_is_another_run(unbroken, make_experiment, tmp_path) -> None:
     run = tiny_run().model_copy(update={"seed": 4})
-    history = fit(make_experiment(run), run.train, tmp_path, run.seed)
+    history, _ = fit(make_experiment(run), run.train, tmp_path, run.seed)
     assert history[0]["total"] != unbroken[1][0]["total"]
 
 
@@ -86,7 +86,7 @@ def test_a_finished_run_is_not_trained_again(unbroken, make_experiment) -> None:
     before = state_of(folder, 40)
     run = tiny_run()
     experiment = make_experiment(run)
-    assert fit(experiment, run.train, folder, run.seed) == expected
+    assert fit(experiment, run.train, folder, run.seed) == (expected, 40)
     assert state_of(folder, 40) == before
     reference = torch.frombuffer(bytearray(before["model.safetensors"][-4:]), dtype=torch.float32)
     assert torch.isfinite(reference).all()

@@ -91,7 +91,7 @@ def test_a_bad_step_changes_nothing(make_experiment, tmp_path) -> None:
     run = tiny_run(max_steps=8)
     experiment = make_experiment(run)
     poison(experiment, {3, 6})
-    history = fit(experiment, run.train, tmp_path, run.seed)
+    history, _ = fit(experiment, run.train, tmp_path, run.seed)
     norms = [entry["grad_norm"] for entry in history if "grad_norm" in entry]
     assert [math.isfinite(norm) for norm in norms] == [True, True, False, True, True, False, True, True]
     assert all(torch.isfinite(tensor).all() for tensor in experiment.model.state_dict().values())

@@ -31,7 +31,7 @@ def main() -> None:
         experiment = experiments.build(run, arguments.split, root, arguments.statistics)
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()
-        history = fit(
+        history, record["first_step"] = fit(
             experiment,
             run.train,
             arguments.folder,

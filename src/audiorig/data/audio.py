@@ -44,7 +44,7 @@ def read_info(path: Path) -> AudioInfo:
     try:
         info = soundfile.info(str(path))
     except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
+        raise DataError(f"{path}: {reason_of(error, path)}") from None
     return AudioInfo(info.samplerate, info.channels, info.frames)
 
 
@@ -76,7 +76,7 @@ def read_window(path: Path, start: int, num_samples: int, rate_hz: int) -> Sampl
             return _read_stretch(file, start, stop, rate_hz)
     except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
         # A SoundFileError cannot be sent from a worker process: its text is lost on the way.
-        raise DataError(f"{path}: samples {start} to {start + num_samples}: {_reason(error)}") from None
+        raise DataError(f"{path}: samples {start} to {start + num_samples}: {reason_of(error, path)}") from None
 
 
 def _read_stretch(file: soundfile.SoundFile, start: int, stop: int, rate_hz: int) -> Samples:
@@ -101,7 +101,12 @@ def _read_mono(file: soundfile.SoundFile, start: int, stop: int) -> Samples:
     return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception, path: Path) -> str:
+    """Why a file could not be read, in a few words."""
+    try:
+        path.open("rb").close()  # libsndfile says "System error" for whatever the system said
+    except OSError as system_error:
+        return system_error.strerror or str(system_error)
     if isinstance(error, soundfile.LibsndfileError):
         return str(error.error_string).rstrip(".")
     return str(error) or type(error).__name__

@@ -120,12 +120,16 @@ def summarize_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folde
                 "num_files": len(rows),
                 "num_groups": int(rows["group_id"].nunique()),
                 "hours": round(float(rows["duration_sec"].sum()) / 3600, 4),
-                "labels": {label: rows[label].value_counts().sort_index().to_dict() for label in settings.labels},
+                "labels": {label: _count(rows[label]) for label in settings.labels},
                 "sha256": file_digest(folder / f"{which}.parquet"),
             }
             for which, rows in sides.items()
         },
     }
+
+
+def _count(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().sort_index().items()}
 
 
 def write_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ SEVERITIES: dict[str, Severity] = {
 
 BLOCK_SAMPLES = 1 << 18
 FULL_SCALE = 1 - 1.5 / 2**15  # the largest 16-bit values, of either sign
-STREAMED = (0, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that recorders write when they do not know
+STREAMED = (0, 0x7FFFF000, 0x7FFFFFFF, 0xFFFFFFFF)  # sizes that recorders write when they do not know
 
 
 @dataclass(frozen=True)
@@ -207,14 +207,19 @@ def missing_wav_bytes(file: BinaryIO, file_size_bytes: int) -> int:
     the sizes is the only signal.
     """
     head = file.read(12)
-    if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
         return 0
-    offset = 12
+    offset, long_size = 12, None
     while offset + 8 <= file_size_bytes:
         file.seek(offset)
         name, size = struct.unpack("<4sI", file.read(8))
+        if name == b"ds64" and offset + 24 <= file_size_bytes:  # RF64: sizes beyond 4 GiB stand here
+            long_size = struct.unpack("<QQ", file.read(16))[1]
         if name == b"data":
-            return 0 if size in STREAMED else max(0, offset + 8 + size - file_size_bytes)
+            if size in STREAMED and long_size is None:
+                return 0
+            promised = long_size if long_size is not None and size == 0xFFFFFFFF else size
+            return max(0, offset + 8 + promised - file_size_bytes)
         offset += 8 + size + size % 2
     return 0
 

@@ -77,12 +77,12 @@ def _fold(is_train: NDArray[np.bool_], is_dev: NDArray[np.bool_], is_test: NDArr
 
 
 def _every_nth_clip(table: pd.DataFrame, task: ProbeTask, among: NDArray[np.bool_], seed: int) -> NDArray[np.bool_]:
-    """A quarter of each label's clips, drawn by key."""
+    """A quarter of each label's clips, drawn by key; at least one, but never the only one."""
     chosen: set[str] = set()
     for label, rows in table[among].groupby(task.label):
         clips = sorted(rows["wav_path"].unique())
         order = keyed_generator("probe-dev", seed, str(label)).permutation(len(clips))
-        chosen |= {clips[index] for index in order[: max(1, len(clips) // 4)]}
+        chosen |= {clips[index] for index in order[: max(min(1, len(clips) - 1), len(clips) // 4)]}
     return table["wav_path"].isin(chosen).to_numpy()
 
 

@@ -26,8 +26,8 @@ class Score:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The central 95 %."""
-        low, high = np.quantile(self.replicates, [0.025, 0.975])
+        """The central 95 % of the draws in which the score exists (NaN where it does not)."""
+        low, high = np.nanquantile(self.replicates, [0.025, 0.975])
         return float(low), float(high)
 
     def minus(self, other: "Score") -> "Score":
@@ -39,6 +39,19 @@ class Score:
         """The mean over seeds, draw by draw."""
         return Score(
             float(np.mean([score.value for score in scores])), np.mean([score.replicates for score in scores], axis=0)
+        )
+
+    @staticmethod
+    def mean_of_draws(scores: Sequence["Score"], generator: np.random.Generator) -> "Score":
+        """The mean over repetitions that are themselves a sample, such as shuffles of the labels.
+
+        The repetitions are resampled too: where clips come in clusters, one shuffle moves whole
+        clusters at once, and the spread between shuffles is most of the uncertainty.
+        """
+        replicates = np.stack([score.replicates for score in scores])
+        chosen = generator.integers(len(scores), size=replicates.shape)
+        return Score(
+            float(np.mean([score.value for score in scores])), np.take_along_axis(replicates, chosen, 0).mean(0)
         )
 
 
@@ -59,6 +72,11 @@ class Resampling:
         units = len(groups) if self.is_over_items else self.num_groups
         generator = keyed_generator("bootstrap", *key)
         self._counts = generator.multinomial(units, np.full(units, 1 / units), size=draws).astype(np.float64)
+
+    def groups_are_labels(self, labels: NDArray[np.int64]) -> bool:
+        """Whether each group is one class and each class one group, as when voices are told apart."""
+        pairs = set(zip(self._index.tolist(), labels.tolist(), strict=True))
+        return not self.is_over_items and len(pairs) == self.num_groups == len(set(labels.tolist()))
 
     def totals(self, values: Floats) -> tuple[Floats, Floats]:
         """Sums over items, as they are and for each draw.

@@ -22,22 +22,42 @@ def classification_scores(
     confusion = np.zeros((len(true), num_classes, num_classes))
     confusion[np.arange(len(true)), true] = is_predicted
     total, drawn = resampling.totals(confusion)
+    f1, recall = _by_class(total)
+    occurs = total.sum(-1) > 0
+    if resampling.groups_are_labels(true):
+        # A draw then lacks whole classes, whose confusions it would forgive: macro means would come
+        # out too high. The classes are the sample: their scores stay, their weights are drawn.
+        drawn_f1, drawn_recall = (_drawn_mean(scores, true, resampling) for scores in (f1, recall))
+    else:
+        drawn_f1, drawn_recall = (_mean_where(scores, drawn.sum(-1) > 0) for scores in _by_class(drawn))
     return {
-        name: Score(float(value), replicates)
-        for name, value, replicates in zip(METRICS, _from_confusion(total), _from_confusion(drawn), strict=True)
+        "accuracy": Score(float(_accuracy(total)), _accuracy(drawn)),
+        "macro_f1": Score(float(_mean_where(f1, occurs)), drawn_f1),
+        "balanced_accuracy": Score(float(_mean_where(recall, occurs)), drawn_recall),
     }
 
 
-def _from_confusion(confusion: Floats) -> tuple[Floats, Floats, Floats]:
-    """The three metrics of (..., C true, C predicted); classes that do not occur are left out."""
+def _accuracy(confusion: Floats) -> Floats:
+    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+
+
+def _by_class(confusion: Floats) -> tuple[Floats, Floats]:
+    """F1 and recall (..., C) of (..., C true, C predicted); 0 where a class does not occur."""
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
     support, predicted = confusion.sum(-1), confusion.sum(-2)
-    occurs = support > 0
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall = np.where(occurs, hits / support, 0)
-        f1 = np.where(occurs, 2 * hits / (support + predicted), 0)
-        num_occurring = occurs.sum(-1)
-        return hits.sum(-1) / support.sum(-1), f1.sum(-1) / num_occurring, recall.sum(-1) / num_occurring
+    return 2 * hits / np.maximum(support + predicted, 1e-12), hits / np.maximum(support, 1e-12)
+
+
+def _mean_where(scores: Floats, occurs: NDArray[np.bool_]) -> Floats:
+    return (scores * occurs).sum(-1) / occurs.sum(-1)
+
+
+def _drawn_mean(scores: Floats, true: NDArray[np.int64], resampling: Resampling) -> Floats:
+    """Means (draws,) of per-class scores, each class weighing as often as it is drawn."""
+    share = 1 / np.bincount(true, minlength=len(scores))[true]
+    _, weighted = resampling.totals(scores[true] * share)
+    _, weights = resampling.totals(share)
+    return weighted / weights
 
 
 def metric_row(

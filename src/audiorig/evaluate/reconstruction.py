@@ -107,6 +107,7 @@ def reconstruction_rows(
     resampling = Resampling(groups, bootstrap, seed, "reconstruction")
     sums = [squared_errors(clip, is_scored) for clip in clips]
     total, drawn_total = resampling.totals(np.stack([each["total"] for each in sums]))
+    drawn_total = np.where(drawn_total > 0, drawn_total, np.nan)  # a draw may lack a distance
     scores: dict[str, list[Score]] = {}
     for name in ("model", INTERPOLATION, VISIBLE_MEAN):
         error, drawn_error = resampling.totals(np.stack([each[name] for each in sums]))

@@ -101,7 +101,8 @@ class TaskScorer:
                 num_tests += result.num_tests
             share = predicted / np.maximum(num_tests, 1)[:, None]
             scores.append(self._scores(ProbeResult(share, num_tests, float("nan"))))
-        return {name: Score.mean([each[name] for each in scores]) for name in scores[0]}
+        generator = keyed_generator("shuffle-bootstrap", self.settings.seed, self.name)
+        return {name: Score.mean_of_draws([each[name] for each in scores], generator) for name in scores[0]}
 
     def _add_neighbours(self, features: Features, layer: str) -> None:
         systems = {

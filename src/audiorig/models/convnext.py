@@ -73,7 +73,9 @@ class GlobalResponseNorm(nn.Module):
     def forward(self, tokens: Tensor, is_valid: Tensor) -> Tensor:
         """(B, V, D) to (B, V, D), in float32: eps would vanish in half precision."""
         tokens = tokens.float()
-        energy = torch.linalg.vector_norm(tokens * is_valid[..., None], dim=1, keepdim=True)
+        # Not vector_norm: over a middle axis it takes a tenth of a training step on a CPU. The
+        # little that is added keeps the gradient of an empty channel finite.
+        energy = ((tokens * is_valid[..., None]).square().sum(1, keepdim=True) + 1e-12).sqrt()
         response = energy / (energy.mean(dim=-1, keepdim=True) + 1e-6)
         return self.gamma * (tokens * response) + self.beta + tokens
 

@@ -136,6 +136,5 @@ def run_dots(runs: Sequence[Compared], tasks: Sequence[str]) -> Picture | None:
         ]
         chances = {chance.value for each in runs if (chance := each.scores.get(task, MAJORITY))}
         panels.append(Panel(task_title(task), dots, chances.pop() if len(chances) == 1 else None))
-    return dot_panels(
-        panels, "Test accuracy with 95 % intervals of each run's encoder and two controls, by task.", "Blue: encoders."
-    )
+    alt = "Test accuracy with 95 % intervals of each run's encoder and two controls, by task."
+    return dot_panels(panels, alt, "Blue: the encoders. Dashed: chance, where all runs have the same.")

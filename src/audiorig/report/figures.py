@@ -139,7 +139,8 @@ def dot_panels(panels: Sequence[Panel], alt: str, caption: str = "") -> Picture 
                 )
             if panel.chance is not None:
                 axis.axvline(panel.chance, color="#333333", linewidth=1, linestyle=(0, (4, 3)), zorder=0.5)
-            axis.set(title=panel.title, xlim=(-0.02, 1.02), xlabel="accuracy")
+            axis.set(title=panel.title, xlim=(-0.03, 1.03), xlabel="accuracy")
+            axis.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
             axis.set_yticks(range(len(labels)), labels)
             axis.set_ylim(len(labels) - 0.5, -0.5)
         return _vector(figure, alt, caption)

@@ -103,7 +103,10 @@ def training_facts(inputs: RunInputs) -> dict[str, str]:
     }
     if wall_sec := float(record.get("wall_sec", 0)):
         facts["wall time"] = f"{duration(wall_sec)}, with start, dev evaluations and checkpoints"
-        facts["audio per second"] = f"{heard_sec / wall_sec:,.0f} s (if the run was not interrupted)"
+        first = int(record.get("first_step", 0))
+        if first:
+            facts["wall time"] += f"; of the last piece, from step {first:,} on"
+        facts["audio per second"] = f"{heard_sec * (1 - first / settings.max_steps) / wall_sec:,.0f} s"
     return facts
 
 

@@ -33,7 +33,7 @@ def fit(
     *,
     resume_from: Path | None = None,
     stop_after_steps: int | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], int]:
     """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
 
     Args:
@@ -42,7 +42,8 @@ def fit(
         stop_after_steps: stop in good order after this many steps.
 
     Returns:
-        The log: a dict per entry, with ``step``. The experiment's model holds the final weights.
+        The log, a dict per entry, with ``step``; and the step that this call began at. The
+        experiment's model holds the final weights.
 
     Raises:
         Unfinished: if the run was stopped before its end; it is saved.
@@ -60,7 +61,7 @@ def fit(
         start = resume_from or checkpoints.newest_whole(root)
         if start is not None and checkpoints.step_of(start) >= settings.max_steps:
             log.info("%s holds the whole run: nothing to train", start)
-            return load_finished(experiment.model, start)
+            return load_finished(experiment.model, start), settings.max_steps
         stopper = StopInGoodOrder(stop_after_steps)
         step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
         callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
@@ -74,7 +75,7 @@ def fit(
                 f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
                 f"the state is saved in {root}, run the same command again to go on"
             )
-        return training_log(trainer.state)
+        return training_log(trainer.state), checkpoints.step_of(start) if start else 0
 
 
 def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -66,7 +67,13 @@ def test_an_utterance_is_the_same_in_another_process() -> None:
     )
     for utterance in UTTERANCES[1:3]:
         command = [sys.executable, "-c", program, repr(utterance)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
         assert done.stdout.strip() == _digest(utterance)
 
 

@@ -1,7 +1,9 @@
 """Any tree of audio files, with an optional CSV of what is known about them."""
 
 import os
-from pathlib import Path
+import warnings
+from collections import Counter
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -9,6 +11,7 @@ from audiorig.config import FolderCorpus
 from audiorig.errors import DataError
 
 UNKNOWN = "unknown"
+KEY = "\0key"  # what files and rows are joined by; no CSV has such a column
 
 
 def list_clips(corpus: FolderCorpus, root: Path) -> pd.DataFrame:
@@ -27,14 +30,14 @@ def list_clips(corpus: FolderCorpus, root: Path) -> pd.DataFrame:
     paths = find_audio(root, corpus.extensions)
     if corpus.metadata is None:
         return _identify(pd.DataFrame({"wav_path": paths}))
-    table = read_metadata(root / corpus.metadata, corpus)
-    keys = paths if corpus.join == "path" else [Path(path).stem for path in paths]
-    listed = pd.DataFrame({"wav_path": paths, corpus.key: keys})
-    joined = listed.merge(table, on=corpus.key, how="outer" if corpus.join == "path" else "left")
-    if corpus.join == "path":
-        joined["wav_path"] = joined[corpus.key]
-    joined = joined.drop(columns=corpus.key).rename(columns=corpus.columns).fillna("")
-    return _identify(joined)
+    path = root / corpus.metadata
+    keys = paths if corpus.join == "path" else [PurePosixPath(name).stem for name in paths]
+    table = read_metadata(path, corpus)
+    if twice := [key for key, count in Counter(keys).items() if count > 1 and key in set(table[KEY])]:
+        raise DataError(f"{path}: {corpus.key} {twice[0]!r} is the name of several files; join by path instead")
+    joined = pd.DataFrame({"wav_path": paths, KEY: keys}).merge(table, on=KEY, how="outer")
+    joined["wav_path"] = joined["wav_path"].fillna(joined[KEY])
+    return _identify(joined.drop(columns=KEY).fillna(""))
 
 
 def find_audio(root: Path, extensions: tuple[str, ...]) -> list[str]:
@@ -51,19 +54,25 @@ def find_audio(root: Path, extensions: tuple[str, ...]) -> list[str]:
 
 
 def read_metadata(path: Path, corpus: FolderCorpus) -> pd.DataFrame:
-    """The corpus' CSV, all columns as text."""
+    """The corpus' CSV, all columns as text, renamed as the corpus asks; its key column is ``KEY``."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with too many fields
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise DataError(f"{path}: cannot read the metadata: {error}") from None
-    if corpus.key not in table:
-        raise DataError(
-            f"{path}: no column {corpus.key!r} among {', '.join(table.columns)}; set the corpus' `key` to one of them"
-        )
-    if "wav_path" in table and corpus.key != "wav_path":
-        table = table.drop(columns="wav_path")
-    if (twice := table[corpus.key].duplicated()).any():
-        raise DataError(f"{path}: {corpus.key} {table[corpus.key][twice].iloc[0]!r} stands in more than one row")
+    for column in (corpus.key, *corpus.columns):
+        if column not in table:
+            setting = "key" if column == corpus.key else "columns"
+            known = ", ".join(table.columns)
+            raise DataError(f"{path}: no column {column!r} among {known}; set the corpus' `{setting}`")
+    table = table.rename(columns={**corpus.columns, corpus.key: KEY}).drop(columns="wav_path", errors="ignore")
+    if len(twice := table.columns[table.columns.duplicated()]):
+        raise DataError(f"{path}: two columns would be called {twice[0]!r}; change the corpus' `columns`")
+    if (table[KEY] == "").any():
+        raise DataError(f"{path}: row {int((table[KEY] == '').argmax()) + 2} has no {corpus.key}")
+    if (again := table[KEY].duplicated()).any():
+        raise DataError(f"{path}: {corpus.key} {table[KEY][again].iloc[0]!r} stands in more than one row")
     return table
 
 
@@ -75,7 +84,7 @@ def _identify(table: pd.DataFrame) -> pd.DataFrame:
     table["participant_id"] = table["participant_id"].replace("", UNKNOWN)
     if "recording_id" not in table:
         table["recording_id"] = ""
-    own_path = table["wav_path"].map(lambda path: str(Path(path).with_suffix("")))
+    own_path = table["wav_path"].map(lambda path: str(PurePosixPath(path).with_suffix("")))
     table["recording_id"] = table["recording_id"].where(table["recording_id"] != "", own_path)
     first = ["wav_path", "participant_id", "recording_id"]
     return table[[*first, *(column for column in table if column not in first)]]

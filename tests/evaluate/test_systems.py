@@ -1,0 +1,175 @@
+"""A task scored on made features: what was planted is found above every control, and nothing else."""
+
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audiorig.config import ProbeConfig, ProbeTask
+from audiorig.evaluate.baselines import LOG_MEL, MFCC
+from audiorig.evaluate.embed import ALL_BLOCKS, LAST
+from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED, Features, TaskScorer
+
+NUM_CLASSES, GROUPS, EACH = 3, 30, 8
+SETTINGS = ProbeConfig(bootstrap=200, shuffles=4, random_encoders=2, inverse_penalties=(0.01, 1.0))
+TASK = ProbeTask(label="language")
+
+
+def table() -> pd.DataFrame:
+    """30 voices in three languages; a half to learn from, a quarter each for dev and test."""
+    voice = np.repeat(np.arange(GROUPS), EACH)
+    return pd.DataFrame(
+        {
+            "wav_path": [f"{index:03d}.wav" for index in range(len(voice))],
+            "participant_id": [f"v{one:02d}" for one in voice],
+            "language": [("en", "fr", "ru")[(index + one) % 3] for index, one in enumerate(voice)],
+            "side": [("train", "dev", "train", "test")[one % 4] for one in voice],
+        }
+    )
+
+
+def noise(seed: int, width: int = 12) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((GROUPS * EACH, width))
+
+
+def made(strength: float = 5.0) -> Features:
+    """block-2 knows the language; nothing else does."""
+    knows = noise(0)
+    knows[:, :NUM_CLASSES] += strength * np.eye(NUM_CLASSES)[pd.factorize(table()["language"], sort=True)[0]]
+
+    def layers(one: np.ndarray, two: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
+        return {"block-1": one, "block-2": two, LAST: last, ALL_BLOCKS: np.concatenate([one, two], axis=1)}
+
+    randoms = [layers(noise(10 * seed), noise(10 * seed + 1), noise(10 * seed + 2)) for seed in (4, 5)]
+    return Features(layers(noise(1), knows, noise(2)), randoms, {LOG_MEL: noise(3), MFCC: noise(6)})
+
+
+def scored(features: Features | None = None, **settings: Any) -> list[dict[str, Any]]:
+    config = SETTINGS.model_copy(update=settings)
+    return TaskScorer("language", TASK, table(), config, "encoder").score(features or made())
+
+
+@functools.cache
+def scored_once() -> tuple[dict[str, Any], ...]:
+    return tuple(scored())
+
+
+def row(system: str, metric: str = "accuracy", rows: Any = None) -> dict[str, Any]:
+    found = [each for each in rows or scored_once() if (each["system"], each["metric"]) == (system, metric)]
+    assert len(found) == 1, system
+    return found[0]
+
+
+CONTROLS = (LOG_MEL, MFCC, RANDOM, MAJORITY, SHUFFLED)
+
+
+def test_a_planted_encoder_is_above_every_control_with_its_interval() -> None:
+    assert row("encoder")["value"] > 0.95
+    for control in CONTROLS:
+        difference = row(f"encoder minus {control}")
+        assert difference["low"] > 0.3, control
+        assert difference["value"] == pytest.approx(row("encoder")["value"] - row(control)["value"], abs=2e-6)
+
+
+def test_shuffled_labels_and_the_other_controls_are_at_chance() -> None:
+    for control in CONTROLS:
+        found = row(control, "balanced_accuracy")
+        assert found["low"] - 1e-6 <= 1 / 3 <= found["high"] + 1e-6, control
+        assert found["value"] < 0.5
+
+
+def test_noise_is_not_above_its_controls() -> None:
+    rows = scored(made(strength=0.0))
+    for control in CONTROLS:
+        difference = row(f"encoder minus {control}", rows=rows)
+        assert difference["low"] < 0.05, control
+
+
+def test_every_row_has_the_keys_of_the_design_and_is_the_only_one_of_its_kind() -> None:
+    keys = {
+        "task",
+        "split",
+        "system",
+        "layer",
+        "seed",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "n",
+        "num_groups",
+        "interval_over",
+    }
+    seen = set()
+    for each in scored_once():
+        assert set(each) - {"dev_accuracy"} == keys
+        assert (each["task"], each["split"], each["interval_over"]) == ("language", "test", "groups")
+        assert each["n"] == (table()["side"] == "test").sum()
+        assert each["num_groups"] == table().loc[table()["side"] == "test", "participant_id"].nunique()
+        if not each["metric"].startswith("knn_"):
+            assert each["low"] <= each["high"]
+        seen.add((each["task"], each["split"], each["system"], each["layer"], each["seed"], each["metric"]))
+    assert len(seen) == len(scored_once())
+
+
+def test_all_systems_layers_and_metrics_are_there() -> None:
+    systems = {each["system"] for each in scored_once()}
+    layers = {f"encoder, {layer}" for layer in ("block-1", "block-2", LAST, ALL_BLOCKS)}
+    randoms = {f"{RANDOM}, seed {seed}" for seed in (0, 1)}
+    assert systems == {"encoder", *layers, *randoms, *CONTROLS, *(f"encoder minus {control}" for control in CONTROLS)}
+    for system in systems:
+        metrics = {each["metric"] for each in scored_once() if each["system"] == system}
+        assert metrics >= {"accuracy", "macro_f1", "balanced_accuracy"}
+    assert {each["system"] for each in scored_once() if each["metric"] == "knn_accuracy"} == {
+        "encoder",
+        RANDOM,
+        LOG_MEL,
+    }
+
+
+def test_the_untrained_encoders_are_averaged_and_kept_apart() -> None:
+    apart = [row(f"{RANDOM}, seed {seed}") for seed in (0, 1)]
+    assert [each["seed"] for each in apart] == [0, 1]
+    assert row(RANDOM)["value"] == pytest.approx(np.mean([each["value"] for each in apart]), abs=2e-6)
+
+
+def test_neighbours_find_the_planted_signal_too() -> None:
+    assert row("encoder", "knn_accuracy")["value"] > 0.8
+    assert row(RANDOM, "knn_accuracy")["value"] < 0.55
+
+
+def test_dev_can_choose_the_layer_and_controls_follow() -> None:
+    rows = scored(layer="dev")
+    best = row("encoder", rows=rows)["layer"]
+    assert best in ("block-2", ALL_BLOCKS)
+    dev = {each["layer"]: each["dev_accuracy"] for each in rows if "dev_accuracy" in each}
+    assert dev[best] == max(dev.values())
+    assert row(RANDOM, rows=rows)["layer"] == best
+    assert row("encoder", rows=rows)["value"] == row(f"encoder, {best}", rows=rows)["value"]
+    assert row("encoder")["layer"] == ALL_BLOCKS
+
+
+def test_the_test_side_does_not_choose_the_layer() -> None:
+    """A layer that is perfect on test and noise elsewhere must lose."""
+    features = made()
+    peeking = noise(8)
+    tested = (table()["side"] == "test").to_numpy()
+    peeking[tested] = features.encoder["block-2"][tested]
+    features.encoder["block-1"] = peeking
+    best = row("encoder", rows=scored(features, layer="dev"))["layer"]
+    assert best in ("block-2", ALL_BLOCKS)
+
+
+def test_scores_are_the_same_again() -> None:
+    assert scored() == list(scored_once())
+
+
+def test_shots_are_tested_on_what_was_not_learnt_and_averaged() -> None:
+    task = ProbeTask(label="language", assign="shots", shots=4, draws=3)
+    rows = TaskScorer("few", task, table(), SETTINGS, "encoder").score(made())
+    assert row("encoder", rows=rows)["value"] > 0.6
+    assert row(SHUFFLED, rows=rows)["value"] < 0.5
+    assert row("encoder", rows=rows)["n"] > 200
+    assert row("encoder", rows=rows)["num_groups"] == GROUPS
