@@ -4,7 +4,8 @@ import sys
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
-shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'${{PYTHONPATH:+:$PYTHONPATH}}; ")
+# Braces four-fold: once for Python, once for Snakemake.
+shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
 
 from audiorig.config import STAGES, DemoCorpus, FolderCorpus
 from audiorig.config_files import Settings, canonical_json, corpus_root, requested_runs

@@ -71,17 +71,7 @@ def test_another_probe_setting_only_probes_again(finished) -> None:
 
 def test_another_note_only_reports_again(finished) -> None:
     jobs = finished.planned(*CONFIG, "--config", "tiny={report: {title: Another}}")
-    assert without_all(jobs) == {"resolve": 1, "report": 1, "compare": 1} or without_all(jobs) == {
-        "resolve": 1,
-        "report": 1,
-    }
-
-
-def test_moving_the_corpus_trains_nothing_again(finished) -> None:
-    """The audio may lie elsewhere tomorrow: manifest and checks run again, training does not."""
-    text = (finished.folder / "tiny.yaml").read_text()
-    assert "root:" in text
-    assert "train" not in finished.planned(*CONFIG, "results/tiny/final.ckpt")
+    assert without_all(jobs) == {"resolve": 1, "report": 1, "compare": 1}
 
 
 def test_a_docstring_reruns_nothing_and_the_report_says_so(finished) -> None:
