@@ -4,8 +4,11 @@ import sys
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
-# Braces four-fold: once for Python, once for Snakemake.
-shell.prefix(f"export PYTHONPATH='{ROOT / 'src'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
+# A prefix replaces Snakemake's own, strict mode included: without pipefail, `| tee` would hide a
+# failure. Braces four-fold: once for Python, once for Snakemake.
+# Threads that wait for each other spin briefly, then sleep: by default they spin so long that any
+# other process on the machine makes training ten times slower.
+shell.prefix(f"set -euo pipefail; export GOMP_SPINCOUNT=${{{{GOMP_SPINCOUNT:-2000}}}}; export PYTHONPATH='{ROOT / 'src'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
 
 from audiorig.config import STAGES, DemoCorpus, FolderCorpus
 from audiorig.config_files import Settings, canonical_json, corpus_root, requested_runs

@@ -143,8 +143,10 @@ def test_a_machine_without_git_still_gives_a_record(monkeypatch: pytest.MonkeyPa
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(provenance.subprocess, "run", absent)
-    environment.cache_clear()
+    for cached in (environment, provenance.code_state):
+        cached.cache_clear()
     found = environment()
-    environment.cache_clear()
+    for cached in (environment, provenance.code_state):
+        cached.cache_clear()
     assert found["git_commit"] is None
     assert found["package_digest"] == package_digest()

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from audiorig.config import Corpus, CorpusSection, DemoCorpus, FolderCorpus, Run
+from audiorig.config import NAME, Corpus, CorpusSection, DemoCorpus, FolderCorpus, Run
 from audiorig.errors import ConfigError
 
 RESERVED = ("build", "corpora")
@@ -38,6 +38,8 @@ class Settings:
         corpora = _mapping(config.get("corpora"), "config: corpora")
         self._given_corpora = {key: _mapping(value, f"config: corpus {key!r}") for key, value in corpora.items()}
         for name, value in self._given_runs.items():
+            if not re.fullmatch(NAME, name):
+                raise ConfigError(f"config: {name!r} cannot be a run: use lower-case letters, digits, '.', '_' and '-'")
             if name not in self._run_files and "extends" not in value:
                 known = [*self._run_files, *RESERVED]
                 raise ConfigError(
@@ -99,7 +101,12 @@ def requested_runs(settings: Settings, arguments: Iterable[str]) -> list[str]:
     Raises:
         ConfigError: if a target names a run that does not exist.
     """
-    targets = [match[1] for argument in arguments if (match := re.fullmatch(r"(?:\./)?results/([^/]+)/.*", argument))]
+    targets, is_value = [], False
+    for argument in arguments:
+        if argument.startswith("-"):
+            is_value = argument.startswith("--config")  # what follows are files or settings, up to the next option
+        elif not is_value and (match := re.fullmatch(r"(?:\./)?results/([^/]+)/.*", argument)):
+            targets.append(match[1])
     for name in targets:
         if name != "corpora" and name not in settings.run_names:
             raise ConfigError(f"results/{name}/: no run {name!r}{near(name, settings.run_names)}")
@@ -214,6 +221,8 @@ def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], whe
         return kind.validate_python(raw) if isinstance(kind, TypeAdapter) else kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+        if first["type"] == "union_tag_not_found":
+            raise ConfigError(f"{where}: kind is missing: expected demo or folder") from None
         is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
         path = [str(part) for part in first["loc"][is_tagged:]]
         if first["type"] == "extra_forbidden":

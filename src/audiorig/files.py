@@ -21,6 +21,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield aside
         flush_to_disk(aside)
         os.replace(aside, path)
+        flush_to_disk(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 

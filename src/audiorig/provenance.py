@@ -59,7 +59,7 @@ def stage(name: str, beside: Path | None = None) -> Iterator[dict[str, Any]]:
     )
     notes: dict[str, Any] = {}
     started, clock = datetime.now(UTC), time.perf_counter()
-    package_digest()  # as it is now: somebody may edit the package while a long stage runs
+    code = code_state()  # as it is now: somebody may edit or commit while a long stage runs
     try:
         yield notes
     except ReportedError as error:
@@ -71,6 +71,7 @@ def stage(name: str, beside: Path | None = None) -> Iterator[dict[str, Any]]:
             "started": started.isoformat(timespec="seconds"),
             "wall_sec": round(time.perf_counter() - clock, 2),
             **environment(),
+            **code,
             **notes,
         }
         write_json(beside.with_name(f"{beside.name}.provenance.json"), record)
@@ -80,9 +81,7 @@ def stage(name: str, beside: Path | None = None) -> Iterator[dict[str, Any]]:
 def environment() -> dict[str, Any]:
     """Code, versions and machine, without host or user names."""
     return {
-        "package_digest": package_digest(),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_changed_files": len((_git("status", "--porcelain", "--untracked-files=no") or "").splitlines()),
+        **code_state(),
         "python": platform.python_version(),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
         "machine": {
@@ -96,11 +95,21 @@ def environment() -> dict[str, Any]:
 
 
 @functools.cache
+def code_state() -> dict[str, Any]:
+    """Which code this is: digest of the package, commit, files changed since."""
+    return {
+        "package_digest": package_digest(),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changed_files": len((_git("status", "--porcelain", "--untracked-files=no") or "").splitlines()),
+    }
+
+
+@functools.cache
 def package_digest() -> str:
     """SHA-256 over the package's files: changes with every edit, also of a docstring or a template."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for path in sorted([*root.rglob("*.py"), *root.glob("report/templates/*.*")]):
         digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -96,9 +96,10 @@ def test_a_pickled_data_set_is_small_and_opens_its_file_again(tmp_path: Path, cr
 def test_a_worker_says_which_file_is_broken(tmp_path: Path) -> None:
     dataset = imagined(tmp_path, [2.0], 0.5)
     (tmp_path / "0000.wav").write_text("no audio")
-    loader = DataLoader(dataset, batch_sampler=[[(0, 0)]], num_workers=1, collate_fn=first)
+    batches = iter(DataLoader(dataset, batch_sampler=[[(0, 0)]], num_workers=1, collate_fn=first))
     with pytest.raises(DataError, match=r"0000\.wav"):
-        list(loader)
+        next(batches)
+    batches._shutdown_workers()  # left to the garbage collector, it waits 5 s for the worker
 
 
 # ------------------------------------------------------------------------ what is drawn

@@ -187,3 +187,11 @@ def test_an_id_of_two_files_is_named(tmp_path: Path) -> None:
     make(tmp_path, "a/one.wav", "b/one.wav")
     with pytest.raises(DataError, match="one"):
         clips(tmp_path, "id,participant_id\none,p1\n", join="id", key="id")
+
+
+@pytest.mark.parametrize("written", ["./a/one.wav", "a//one.wav"])
+def test_a_path_that_is_written_another_way_is_the_same_file(tmp_path: Path, written: str) -> None:
+    """Else the file stands twice, once labelled and once unknown, and may come to two sides of a split."""
+    make(tmp_path, "a/one.wav")
+    found = clips(tmp_path, f"path,participant_id\n{written},p1\n")
+    assert found["participant_id"].to_dict() == {"a/one.wav": "p1"}

@@ -26,7 +26,7 @@ def pieces(clips_each: int = 8, pieces_each: int = 3) -> pd.DataFrame:
         for _ in range(pieces_each)
     ]
     table = pd.DataFrame(rows)
-    table["side"] = table["participant_id"].map({"v0": "train", "v1": "train", "v2": "dev", "v3": "test"})
+    table["split_side"] = table["participant_id"].map({"v0": "train", "v1": "train", "v2": "dev", "v3": "test"})
     return table
 
 
@@ -64,7 +64,7 @@ def test_split_takes_the_sides_of_the_run() -> None:
     table = pieces()
     (fold,) = make_folds(table, task(), seed=0)
     for side, rows in (("train", fold.train), ("dev", fold.dev), ("test", fold.test)):
-        assert rows.tolist() == np.flatnonzero(table["side"] == side).tolist()
+        assert rows.tolist() == np.flatnonzero(table["split_side"] == side).tolist()
 
 
 def test_values_are_learnt_from_and_tested_apart_with_a_quarter_for_dev() -> None:
@@ -123,7 +123,7 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("change", "settings", "says"),
     [
-        ({"side": "train"}, {}, "0 for dev, 0 to test; none of these may be 0"),
+        ({"split_side": "train"}, {}, "0 for dev, 0 to test; none of these may be 0"),
         ({}, {**VALUES, "test_values": ("it",)}, "0 to test"),
         ({}, {**VALUES, "train_values": ("it",)}, "0 pieces to learn from"),
         ({}, {**SHOTS, "shots": 100}, "0 for dev, 0 to test"),
@@ -140,14 +140,14 @@ def test_folds_that_cannot_be_are_a_sentence(change: dict[str, str], settings: d
 
 def sides() -> dict[str, pd.DataFrame]:
     table = pieces(2, 1)
-    return {side: rows.drop(columns="side").reset_index(drop=True) for side, rows in table.groupby("side")}
+    return {side: rows.drop(columns="split_side").reset_index(drop=True) for side, rows in table.groupby("split_side")}
 
 
 def test_rows_know_their_side_and_are_sorted() -> None:
     rows = task_rows(sides(), task())
     assert len(rows) == 16
     assert rows["wav_path"].is_monotonic_increasing
-    assert rows.set_index("wav_path")["side"].loc[["en-v0-00.wav", "fr-v2-01.wav", "en-v3-00.wav"]].tolist() == [
+    assert rows.set_index("wav_path")["split_side"].loc[["en-v0-00.wav", "fr-v2-01.wav", "en-v3-00.wav"]].tolist() == [
         "train",
         "dev",
         "test",

@@ -100,3 +100,25 @@ def test_mean_over_seeds_is_taken_draw_by_draw() -> None:
     mean = Score.mean([Score(1.0, np.array([0.0, 2.0])), Score(3.0, np.array([4.0, 2.0]))])
     assert mean.value == 2.0
     assert mean.replicates.tolist() == [2.0, 2.0]
+
+
+def test_repetitions_that_are_a_sample_widen_the_interval_by_their_spread() -> None:
+    """Ten shuffles that score 0 or 1 each: their mean is known to about .3, however still each one is."""
+    shuffles = [Score(float(number % 2), np.full(2000, number % 2, dtype=float)) for number in range(10)]
+    assert Score.mean(shuffles).interval == (0.5, 0.5)
+    mean = Score.mean_of_draws(shuffles, np.random.default_rng(0))
+    assert mean.value == 0.5
+    assert mean.interval == pytest.approx((0.2, 0.8), abs=0.051)  # a binomial of ten
+
+
+def test_draws_without_a_score_are_left_out_of_its_interval() -> None:
+    assert Score(0.5, np.array([np.nan, *np.linspace(0, 1, 1001), np.nan])).interval == pytest.approx((0.025, 0.975))
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [([0, 0, 1, 2, 3, 4, 5, 5], True), ([0, 1, 1, 2, 3, 4, 5, 5], False), ([0, 0, 0, 2, 3, 4, 5, 5], False)],
+)
+def test_groups_that_are_the_labels_are_recognised(labels: list[int], expected: bool) -> None:
+    resampling = Resampling(list("aabcdeff"), 10, 0)
+    assert resampling.groups_are_labels(np.array(labels)) is expected

@@ -47,6 +47,22 @@ def test_no_retries_and_no_run_in_rules() -> None:
         assert not re.search(r"^    (retries|run|script):", text, re.MULTILINE), name
 
 
+def test_a_failing_script_fails_its_job(finished) -> None:
+    """`script | tee log` must not end well when the script does not."""
+    script = finished.folder / "workflow" / "scripts" / "metrics.py"
+    original = script.read_text()
+    try:
+        script.write_text("raise SystemExit(3)")
+        done = finished.snakemake(
+            "--configfile", "tiny.yaml", "--forcerun", "metrics", "--", "results/tiny/metrics.json"
+        )
+    finally:
+        script.write_text(original)
+        finished.snakemake("--configfile", "tiny.yaml")
+    assert done.returncode != 0
+    assert "non-zero exit status 3" in done.stdout
+
+
 def test_environments_exist_and_follow_the_lock() -> None:
     lock = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     used = {name for text in RULES.values() for name in re.findall(r'"\.\./envs/(\w+)\.yaml"', text)}

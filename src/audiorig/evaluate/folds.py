@@ -23,12 +23,12 @@ class Fold:
 
 
 def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
-    """The rows that a task is about, with a column ``side``.
+    """The rows that a task is about, with a column ``split_side``.
 
     Raises:
         DataError: if a column is missing or no row is left.
     """
-    rows = pd.concat([table.assign(side=side) for side, table in sides.items()], ignore_index=True)
+    rows = pd.concat([table.assign(split_side=side) for side, table in sides.items()], ignore_index=True)
     for column in (task.label, task.group, *task.where, *([task.column] if task.column else [])):
         if column not in rows:
             raise DataError(
@@ -52,7 +52,7 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
     """
     match task.assign:
         case "split":
-            side = table["side"].to_numpy()
+            side = table["split_side"].to_numpy()
             folds = [_fold(side == "train", side == "dev", side == "test")]
         case "values":
             value = table[task.column].to_numpy()

@@ -104,7 +104,7 @@ def _fit(features: Floats, labels: Classes, inverse_penalty: float) -> LogisticR
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes")
-        return LogisticRegression(C=inverse_penalty, max_iter=1000).fit(features, labels)
+        return LogisticRegression(C=inverse_penalty, max_iter=2000, tol=1e-5).fit(features, labels)
 
 
 def _empty(labels: Classes) -> tuple[Floats, Indices]:

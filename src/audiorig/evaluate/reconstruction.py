@@ -5,7 +5,6 @@ distances beyond tell what was learnt. Linear interpolation and the mean of the 
 stand beside the model.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +39,13 @@ class RebuiltClip:
     is_hidden: Bools
 
 
-def rebuild_clips(model: WaveMAE, clips: list[tuple[str, Frames]], seed: int) -> Iterator[RebuiltClip]:
+def rebuild_clips(model: WaveMAE, clips: list[tuple[str, Frames]], seed: int) -> list[RebuiltClip]:
     """Hide spans of each clip, by a key of its name, and let the model fill them in.
 
     Args:
         clips: name and waveform (T,) of each.
     """
-    shape = model.shape
+    shape, rebuilt = model.shape, []
     with random_state_fence():
         for name, waveform in tqdm(clips, "reconstruct", unit="clip", mininterval=1):
             lengths = torch.tensor([len(waveform)])
@@ -55,7 +54,9 @@ def rebuild_clips(model: WaveMAE, clips: list[tuple[str, Frames]], seed: int) ->
             hidden = draw_spans(generator, num_latents, shape.mask_ratio, shape.min_span, shape.max_span)
             batch = torch.from_numpy(waveform)[None]
             built = model.reconstruct(batch, lengths, torch.from_numpy(hidden)[None])
-            yield RebuiltClip(name, built.original[0].numpy(), built.predicted[0].numpy(), built.is_hidden[0].numpy())
+            arrays = (each[0].numpy() for each in (built.original, built.predicted, built.is_hidden))
+            rebuilt.append(RebuiltClip(name, *arrays))
+    return rebuilt
 
 
 def distance_to_visible(is_hidden: Bools) -> NDArray[np.int64]:

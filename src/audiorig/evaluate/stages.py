@@ -83,7 +83,7 @@ def reconstruct_model(
             groups.append(str(group))
     if not clips:
         raise DataError(f"{split / 'test.parquet'}: no clip is longer than {shortest / rate:.2f} s")
-    built = list(rebuild_clips(model, clips, settings.seed))
+    built = rebuild_clips(model, clips, settings.seed)
     metrics = reconstruction_rows(built, groups, model.is_scored.numpy(), system, settings.bootstrap, settings.seed)
     return metrics, [built[index] for index in _spread(len(built), settings.examples)]
 

@@ -11,6 +11,7 @@ from audiorig.config import FolderCorpus
 from audiorig.errors import DataError
 
 UNKNOWN = "unknown"
+RESERVED = ("group_id", "start", "duration_sec", "sample_rate", "channels", "file_size_bytes", "sha1")
 KEY = "\0key"  # what files and rows are joined by; no CSV has such a column
 
 
@@ -66,14 +67,29 @@ def read_metadata(path: Path, corpus: FolderCorpus) -> pd.DataFrame:
             setting = "key" if column == corpus.key else "columns"
             known = ", ".join(table.columns)
             raise DataError(f"{path}: no column {column!r} among {known}; set the corpus' `{setting}`")
-    table = table.rename(columns={**corpus.columns, corpus.key: KEY}).drop(columns="wav_path", errors="ignore")
+    table[KEY] = table[corpus.key]
+    if corpus.join == "path":
+        table = table.drop(columns=corpus.key)
+    table = table.rename(columns=corpus.columns).drop(columns="wav_path", errors="ignore")
     if len(twice := table.columns[table.columns.duplicated()]):
         raise DataError(f"{path}: two columns would be called {twice[0]!r}; change the corpus' `columns`")
+    if taken := [column for column in RESERVED if column in table]:
+        raise DataError(f"{path}: {taken[0]!r} is a name that the project uses; rename the column with `columns`")
     if (table[KEY] == "").any():
         raise DataError(f"{path}: row {int((table[KEY] == '').argmax()) + 2} has no {corpus.key}")
+    if corpus.join == "path":
+        table[KEY] = [_inside_root(name, path) for name in table[KEY]]
     if (again := table[KEY].duplicated()).any():
         raise DataError(f"{path}: {corpus.key} {table[KEY][again].iloc[0]!r} stands in more than one row")
     return table
+
+
+def _inside_root(name: str, metadata: Path) -> str:
+    """A path as the manifest writes it: two spellings of one file must not become two rows."""
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise DataError(f"{metadata}: {name!r} leads out of the corpus; paths must lie below its root")
+    return str(pure)
 
 
 def _identify(table: pd.DataFrame) -> pd.DataFrame:
