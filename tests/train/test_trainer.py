@@ -118,3 +118,13 @@ def test_tensorboard_has_every_part_of_every_step_once(make_experiment, tmp_path
     for name in ("total", "main_recon", "shape", "level", "learning_rate", "grad_norm"):
         assert [event.step for event in events.Scalars(f"train/{name}")] == list(range(1, 21)), name
     assert [event.step for event in events.Scalars("eval/main_recon")] == [7, 14, 20]
+
+
+def test_a_fresh_start_leaves_no_points_of_the_run_before(make_experiment, tmp_path) -> None:
+    for rate in (1e-3, 5e-4):
+        run = tiny_run(max_steps=6, learning_rate=rate)
+        fit(make_experiment(run), run.train, tmp_path, run.seed)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == list(range(1, 7))
+    assert max(event.value for event in events.Scalars("train/learning_rate")) == pytest.approx(5e-4)

@@ -102,7 +102,8 @@ class TensorBoard(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
     ) -> None:
-        purge = state.global_step + 1 if state.global_step else None
+        # Whatever was logged beyond the checkpoint (all of it, at a fresh start) comes again.
+        purge = state.global_step + 1 if state.global_step else 0
         self.writer = SummaryWriter(str(self.folder), purge_step=purge)
 
     def on_log(

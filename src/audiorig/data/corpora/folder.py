@@ -11,7 +11,7 @@ from audiorig.config import FolderCorpus
 from audiorig.errors import DataError
 
 UNKNOWN = "unknown"
-RESERVED = ("group_id", "start", "duration_sec", "sample_rate", "channels", "file_size_bytes", "sha1")
+RESERVED = ("group_id", "start", "split_side")
 KEY = "\0key"  # what files and rows are joined by; no CSV has such a column
 
 
