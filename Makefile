@@ -22,15 +22,8 @@ setup: .venv/.ready ## make .venv from requirements.lock, every file checked aga
 	|| python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
-# The file lock makes a second call wait for the first. What it gets is a workflow whose own lock,
-# if there is one, was left by a killed process.
 demo: setup ## train, probe and report the default run, from nothing (about 10 minutes)
-	@mkdir -p .snakemake
-	@flock --nonblock .snakemake/demo.lock true || echo "another make demo is at work in this folder: waiting for it"
-	@flock .snakemake/demo.lock bash -c 'set -e; \
-	  if [ -n "$$(ls .snakemake/locks 2>/dev/null)" ]; then $(SNAKEMAKE) --unlock; fi; \
-	  $(SNAKEMAKE)'
-	@echo; echo "Look at results/report.html, and at results/wavemae/report.html."
+	@bash workflow/demo.sh
 
 # Outside references: beside the environment, without dependencies, so that they cannot bend it.
 oracles: .oracles/.ready ## install what tests and benchmarks compare with
@@ -65,5 +58,5 @@ lock: setup ## resolve pyproject.toml anew into requirements.lock
 	uv pip compile requirements-oracles.in --no-deps --generate-hashes --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --quiet --output-file requirements-oracles.lock
 
-clean: ## delete results, generated corpora and the environment
-	rm -rf results/* data .venv .snakemake
+clean: ## delete the environment and caches; results and audio stay
+	rm -rf .venv .oracles .pytest_cache .ruff_cache .mypy_cache

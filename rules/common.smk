@@ -4,21 +4,15 @@ import sys
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
-# A prefix replaces Snakemake's own, strict mode included: without pipefail, `| tee` would hide a
-# failure. Braces four-fold: once for Python, once for Snakemake.
-# Threads that wait for each other spin briefly, then sleep: by default they spin so long that any
-# other process on the machine makes training ten times slower.
-shell.prefix(f"set -euo pipefail; export GOMP_SPINCOUNT=${{{{GOMP_SPINCOUNT:-2000}}}}; export PYTHONPATH='{ROOT / 'src'}'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; ")
+shell.prefix(f"source '{ROOT}/workflow/prelude.sh'; ")
 
 from audiorig.config import STAGES, DemoCorpus, FolderCorpus
-from audiorig.config_files import Settings, canonical_json, corpus_root, requested_runs
+from audiorig.config_files import Settings, canonical_json, check_targets, corpus_root
 from audiorig.errors import ConfigError
 
 try:
     SETTINGS = Settings(config, ROOT / "config")
-    for name in requested_runs(SETTINGS, sys.argv[1:]):
-        corpus_name = SETTINGS.run(name).data.corpus
-        corpus_root(corpus_name, SETTINGS.corpus(corpus_name))
+    check_targets(SETTINGS, sys.argv[1:])
 except ConfigError as error:
     sys.exit(f"error: {error}")
 
@@ -28,6 +22,7 @@ wildcard_constraints:
     corpus="|".join(map(re.escape, SETTINGS.corpus_names)),
     stage="|".join(STAGES),
     split="[^/]+",
+    shard=r"\d+",
 
 
 def corpus_file(pattern):
@@ -53,4 +48,16 @@ def known_before(wildcards):
     if isinstance(corpus, DemoCorpus):
         return f"data/{name}/metadata.csv"
     root = corpus_root(name, corpus)
-    return str(root / corpus.metadata) if corpus.metadata else []
+    return str(root / corpus.metadata) if isinstance(corpus, FolderCorpus) and corpus.metadata else []
+
+
+def scans_of(wildcards):
+    """Scans that a manifest is put together from; none where one job does it all."""
+    num_shards = SETTINGS.corpus(wildcards.corpus).manifest.num_shards
+    shards = range(num_shards) if num_shards > 1 else []
+    return [f"results/corpora/{wildcards.corpus}/scan/shard-{shard}.arrow" for shard in shards]
+
+
+def memory_for(wildcards):
+    """Megabytes for all rows of a corpus: 1.5 GB for each million of files, about one million a shard."""
+    return 1000 + 1500 * SETTINGS.corpus(wildcards.corpus).manifest.num_shards

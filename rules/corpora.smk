@@ -21,13 +21,66 @@ rule synthesize:
         "Generating the speech of corpus {wildcards.corpus}"
     shell:
         "python workflow/scripts/synthesize.py --corpus {input.corpus} --output {output.metadata}"
-        " --workers {threads} 2>&1 | tee {log}"
+        " --workers {threads} 2>&1 | log {log}"
+
+
+# Two rules for corpora of millions of files, with the setting manifest.num_shards: one walk, then
+# as many jobs as there are shards. Folders scan_cache are no outputs: Snakemake deletes outputs
+# before a rule runs, and what is in there saves the next scan from opening what has not changed.
+rule list_files:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        known=known_before,
+    output:
+        "results/corpora/{corpus}/scan/files.parquet",
+    log:
+        "results/corpora/{corpus}/logs/list_files.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/list_files.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    message:
+        "Listing the files of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/list_files.py --corpus {input.corpus} --output {output} 2>&1 | log {log}"
+
+
+rule scan_shard:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        files="results/corpora/{corpus}/scan/files.parquet",
+    output:
+        "results/corpora/{corpus}/scan/shard-{shard}.arrow",
+    log:
+        "results/corpora/{corpus}/logs/scan_shard-{shard}.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/scan_shard-{shard}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        num_shards=lambda wildcards: SETTINGS.corpus(wildcards.corpus).manifest.num_shards,
+        memory="results/corpora/{corpus}/scan_cache/shard-{shard}.arrow",
+    message:
+        "Reading headers of corpus {wildcards.corpus}, share {wildcards.shard} of {params.num_shards}"
+    shell:
+        "python workflow/scripts/scan_shard.py --corpus {input.corpus} --files {input.files} --shard {wildcards.shard}"
+        " --num-shards {params.num_shards} --memory {params.memory} --output {output} --threads {threads}"
+        " 2>&1 | log {log}"
 
 
 rule manifest:
     input:
         corpus="results/corpora/{corpus}/corpus.yaml",
         known=known_before,
+        scans=scans_of,
     output:
         manifest="results/corpora/{corpus}/manifest.parquet",
         provenance="results/corpora/{corpus}/manifest.parquet.provenance.json",
@@ -39,13 +92,15 @@ rule manifest:
         "../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory_for,
         runtime=60,
+    params:
+        memory="results/corpora/{corpus}/scan_cache/all.arrow",
     message:
-        "Listing the files of corpus {wildcards.corpus}"
+        "Making the manifest of corpus {wildcards.corpus}"
     shell:
-        "python workflow/scripts/manifest.py --corpus {input.corpus} --output {output.manifest}"
-        " --threads {threads} 2>&1 | tee {log}"
+        "python workflow/scripts/manifest.py --corpus {input.corpus} --scans {input.scans}"
+        " --memory {params.memory} --output {output.manifest} --threads {threads} 2>&1 | log {log}"
 
 
 rule validate:
@@ -65,8 +120,8 @@ rule validate:
         "../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=memory_for,
+        runtime=lambda wildcards: 90 + 30 * SETTINGS.corpus(wildcards.corpus).manifest.num_shards,
     params:
         bounds=lambda wildcards: SETTINGS.corpus(wildcards.corpus).validation.model_dump_json(),
     message:
@@ -74,7 +129,7 @@ rule validate:
     shell:
         "python workflow/scripts/validate.py --corpus {input.corpus} --manifest {input.manifest}"
         " --bounds {params.bounds:q} --invalid {output.invalid} --stats {output.stats}"
-        " --summary {output.summary} --threads {threads} 2>&1 | tee {log}"
+        " --summary {output.summary} --workers {threads} 2>&1 | log {log}"
 
 
 rule split:
@@ -97,7 +152,7 @@ rule split:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory_for,
         runtime=15,
     params:
         folder=lambda wildcards, output: str(Path(output.summary).parent),
@@ -106,4 +161,4 @@ rule split:
         "Dividing corpus {wildcards.corpus} as {wildcards.split}"
     shell:
         "python workflow/scripts/split.py --manifest {input.manifest} --invalid {input.invalid}"
-        " --settings {params.settings:q} --folder {params.folder} 2>&1 | tee {log}"
+        " --settings {params.settings:q} --folder {params.folder} 2>&1 | log {log}"

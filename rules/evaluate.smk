@@ -1,6 +1,29 @@
 # From a checkpoint to scores. Evaluation sees the model, the split and the audio, nothing of training.
 
 
+rule plan_probe:
+    input:
+        config="results/{run}/config/probe.yaml",
+        split=SPLIT,
+    output:
+        plan="results/{run}/probe/plan.json",
+    log:
+        "results/{run}/logs/plan_probe.log",
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        split=split_folder,
+    message:
+        "Looking whether {wildcards.run}'s probes can be run on its split"
+    shell:
+        "python workflow/scripts/plan_probe.py --config {input.config} --split {params.split}"
+        " --output {output.plan} 2>&1 | log {log}"
+
+
 rule probe:
     input:
         config="results/{run}/config/probe.yaml",
@@ -26,7 +49,7 @@ rule probe:
         "Probing the frozen encoder of {wildcards.run}, beside its controls"
     shell:
         "python workflow/scripts/probe.py --config {input.config} --corpus {input.corpus} --split {params.split}"
-        " --model {input.model} --output {output.scores} 2>&1 | tee {log}"
+        " --model {input.model} --output {output.scores} 2>&1 | log {log}"
 
 
 rule reconstruct:
@@ -57,7 +80,7 @@ rule reconstruct:
     shell:
         "python workflow/scripts/reconstruct.py --config {input.config} --data-config {input.data_config}"
         " --corpus {input.corpus} --split {params.split} --model {input.model} --output {output.scores}"
-        " --examples {output.examples} 2>&1 | tee {log}"
+        " --examples {output.examples} 2>&1 | log {log}"
 
 
 rule metrics:
@@ -77,4 +100,4 @@ rule metrics:
     message:
         "Collecting the scores of {wildcards.run}"
     shell:
-        "python workflow/scripts/metrics.py --scores {input} --output {output} 2>&1 | tee {log}"
+        "python workflow/scripts/metrics.py --scores {input} --output {output} 2>&1 | log {log}"

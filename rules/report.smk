@@ -50,7 +50,7 @@ rule report:
         " --metrics {input.metrics} --examples {input.examples} --corpus {input.corpus}"
         " --validation {input.validation} --invalid {input.invalid} --split {input.split}"
         " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.provenance}"
-        " --output {output.page} 2>&1 | tee {log}"
+        " --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:
@@ -80,4 +80,4 @@ rule compare:
         "python workflow/scripts/compare.py --data-configs {input.data_configs}"
         " --train-configs {input.train_configs} --report-configs {input.report_configs}"
         " --metrics {input.metrics} --training {input.training} --reports {input.reports}"
-        " --output {output.page} 2>&1 | tee {log}"
+        " --output {output.page} 2>&1 | log {log}"

@@ -17,7 +17,7 @@ rule resolve:
     message:
         "Writing down the {wildcards.stage} settings of {wildcards.run}"
     shell:
-        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | log {log}"
 
 
 rule resolve_corpus:
@@ -39,4 +39,4 @@ rule resolve_corpus:
     message:
         "Writing down the settings of corpus {wildcards.corpus}"
     shell:
-        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | tee {log}"
+        "python workflow/scripts/resolve.py --settings {params.settings:q} --output {output} 2>&1 | log {log}"

@@ -26,7 +26,7 @@ rule spectrum_statistics:
         "Measuring the spectra of {wildcards.run}'s training side"
     shell:
         "python workflow/scripts/spectrum_statistics.py --config {input.config} --corpus {input.corpus}"
-        " --split {params.split} --output {output.statistics} 2>&1 | tee {log}"
+        " --split {params.split} --output {output.statistics} 2>&1 | log {log}"
 
 
 rule train:
@@ -35,6 +35,8 @@ rule train:
         corpus=ancient(CORPUS),
         split=SPLIT,
         statistics="results/{run}/statistics.safetensors",
+        # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
+        plan=ancient("results/{run}/probe/plan.json"),
     output:
         final="results/{run}/final.ckpt",
         model=directory("results/{run}/model"),
@@ -50,6 +52,7 @@ rule train:
     resources:
         mem_mb=8000,
         runtime=60,
+        gpu=1,
         launch="",  # what stands before `python`: a profile's srun or torchrun
     params:
         folder=lambda wildcards, output: str(Path(output.final).parent),
@@ -58,4 +61,4 @@ rule train:
         "Training {wildcards.run}"
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
-        " --split {params.split} --statistics {input.statistics} --folder {params.folder} 2>&1 | tee {log}"
+        " --split {params.split} --statistics {input.statistics} --folder {params.folder} 2>&1 | log {log}"

@@ -1,6 +1,7 @@
 """Settings: every YAML is valid, a typo is named, and whatever is wrong ends in one plain sentence."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from audiorig.config import STAGES, FolderCorpus, SplitConfig, WaveMAEModelConfig, WaveMAERun
-from audiorig.config_files import Settings, canonical_json, corpus_root, load_corpus, load_run, requested_runs
+from audiorig.config_files import Settings, canonical_json, check_targets, corpus_root, load_corpus, load_run
 from audiorig.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
@@ -384,23 +385,40 @@ def test_a_written_corpus_reads_back_with_its_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "runs"),
+    "arguments",
     [
-        ([], ["smoke"]),
-        (["-n", "--cores", "2"], ["smoke"]),
-        (["results/report.html"], ["smoke"]),
-        (["results/wavemae/final.ckpt", "-n"], ["wavemae"]),
-        (["./results/wavemae/report.html", "results/wavemae/metrics.json", "results/smoke/x"], ["smoke", "wavemae"]),
-        (["results/corpora/demo/manifest.parquet"], []),
+        [],
+        ["-n", "--cores", "2"],
+        ["results/report.html"],
+        ["results/wavemae/final.ckpt", "-n"],
+        ["./results/wavemae/report.html", "results/smoke/x"],
+        ["results/corpora/demo/splits/by-voice/train.parquet"],
+        ["-n", "--configfile", "results/foo/config/train.yaml"],  # a file, not a target
     ],
 )
-def test_the_runs_that_a_command_line_asks_for(arguments: list[str], runs: list[str]) -> None:
-    assert requested_runs(settings(build=["smoke"]), arguments) == runs
+def test_targets_that_exist_pass(arguments: list[str]) -> None:
+    check_targets(settings(build=["smoke"]), arguments)
 
 
-def test_a_target_of_an_unknown_run_is_named_with_what_was_meant() -> None:
-    with pytest.raises(ConfigError, match=r"results/wavmae/: no run 'wavmae'; did you mean wavemae"):
-        requested_runs(settings(), ["results/wavmae/final.ckpt"])
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        ("results/wavmae/final.ckpt", "results/wavmae/: no run 'wavmae'; did you mean wavemae"),
+        ("results/corpora/dmo/manifest.parquet", "no corpus 'dmo'; did you mean demo"),
+        ("results/corpora/demo/splits/by-vioce/train.parquet", "corpus 'demo' has no split 'by-vioce'; did you mean"),
+        ("results/corpora/prompts/manifest.parquet", "the variable AUDIORIG_DATA is not set"),
+    ],
+)
+def test_targets_that_cannot_be_had_are_a_sentence(target: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUDIORIG_DATA", raising=False)
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        check_targets(settings(), [target])
+
+
+def test_what_is_built_must_be_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUDIORIG_DATA", raising=False)
+    with pytest.raises(ConfigError, match="AUDIORIG_DATA"):
+        check_targets(settings(build=["wavemae-prompts"]), ["results/report.html"])
 
 
 def test_settings_are_frozen() -> None:

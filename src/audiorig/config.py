@@ -21,6 +21,31 @@ class Section(BaseModel):
 # ------------------------------------------------------------------------------ corpora
 
 
+# Why a file may be reported; data/reasons.py says what each means.
+Reason = Literal[
+    "missing",
+    "not_regular",
+    "permission",
+    "bad_name",
+    "outside_root",
+    "link_loop",
+    "unreadable_folder",
+    "unreadable_header",
+    "codec_not_allowed",
+    "zero_frames",
+    "decode_error",
+    "truncated",
+    "non_finite",
+    "too_short",
+    "near_silent",
+    "size_wrap",
+    "clipping",
+    "dc_offset",
+    "rate_unusual",
+    "multichannel",
+]
+
+
 class ValidationConfig(Section):
     """Bounds of the checks that every file goes through."""
 
@@ -36,6 +61,11 @@ class ValidationConfig(Section):
     )
     min_sample_rate_hz: int = Field(8000, gt=0, description="Lower rates are noted (rate_unusual).")
     max_sample_rate_hz: int = Field(192000, gt=0, description="Higher rates are noted (rate_unusual).")
+    allowed_codecs: tuple[str, ...] | None = Field(
+        None,
+        description="Codecs that are kept, by the manifest's names (pcm_s16, float32, flac, mp3, vorbis, opus, ...); "
+        "files of others are left out undecoded (codec_not_allowed). All if not given.",
+    )
 
 
 class SplitConfig(Section):
@@ -56,12 +86,28 @@ class SplitConfig(Section):
     labels: tuple[str, ...] = Field((), description="Manifest columns counted side by side in split_summary.json.")
     seed: int = Field(0, ge=0, description="Seed of the drawing.")
     min_groups: int = Field(3, ge=1, description="A side with fewer groups stops the run; lower it on purpose only.")
+    exclude_reasons: tuple[Reason, ...] | None = Field(
+        None,
+        description="Reasons of validation that leave a file out: all of severity error if not given, else these and "
+        "no others. What cannot be read at all (missing, decode_error, ...) is left out in any case.",
+    )
 
     @model_validator(mode="after")
     def _shares_add_up(self) -> "SplitConfig":
         if abs(sum(self.shares) - 1) > 1e-6 or min(self.shares) < 0:
             raise ValueError(f"shares are {self.shares}: expected three numbers from 0 to 1 that add up to 1")
         return self
+
+
+class ManifestConfig(Section):
+    """How the files of a corpus are listed."""
+
+    num_shards: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Jobs that share the reading of headers: 1 up to a million files, then about one per million.",
+    )
 
 
 class CorpusSection(Section):
@@ -71,6 +117,7 @@ class CorpusSection(Section):
     license: str = Field("unknown", description="Licence of the audio, printed in the report.")
     source: str = Field("", description="Where the audio comes from, printed in the report.")
     sha1: bool = Field(False, description="Compute the SHA-1 of every file (reads every byte once).")
+    manifest: ManifestConfig = ManifestConfig()
     validation: ValidationConfig = ValidationConfig()
     splits: dict[Name, SplitConfig] = Field(
         default_factory=dict, description="Named splits; runs choose one with data.split."
@@ -98,7 +145,10 @@ class FolderCorpus(CorpusSection):
 
     kind: Literal["folder"] = Field(description="Audio that lies in a folder.")
     root: str = Field(description="Folder of the audio; $VARIABLES and ~ are expanded.")
-    extensions: tuple[str, ...] = Field((".wav", ".flac"), description="File names that are listed, in any case.")
+    extensions: tuple[str, ...] = Field(
+        (".wav", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".rf64"),
+        description="File names that are listed, in any case; .tar: archives of such files, read without unpacking.",
+    )
     metadata: str | None = Field(None, description="CSV inside root whose columns join the manifest.")
     join: Literal["path", "id"] = Field(
         "path", description="What the CSV's key column holds: the path below root, or the file name without extension."
@@ -110,7 +160,23 @@ class FolderCorpus(CorpusSection):
     )
 
 
-Corpus = Annotated[DemoCorpus | FolderCorpus, Field(discriminator="kind")]
+class EmiliaCorpus(CorpusSection):
+    """Emilia or Emilia-YODAS as it is published, or unpacked, with or without tables of metadata.
+
+    Speakers were found by a program: one person can get two ids, and a clip can hold several
+    people. DNSMOS is a program's estimate of quality too.
+    """
+
+    kind: Literal["emilia"] = Field(description="The Emilia corpus, in any of the layouts that people hold.")
+    root: str = Field(description="Folder of the corpus or of a part of it; $VARIABLES and ~ are expanded.")
+    extensions: tuple[str, ...] = Field(
+        (".mp3", ".wav", ".flac", ".tar"),
+        description="File names that are listed, in any case; .tar: archives, read without unpacking.",
+    )
+    keep_text: bool = Field(False, description="Keep the transcripts, as column text; they double the manifest.")
+
+
+Corpus = Annotated[DemoCorpus | FolderCorpus | EmiliaCorpus, Field(discriminator="kind")]
 
 
 # --------------------------------------------------------------------------------- runs
@@ -216,15 +282,16 @@ class TrainConfig(Section):
     cpu_threads: int = Field(2, ge=1, description="Threads of one process; results are equal for equal counts only.")
     max_bad_steps: int = Field(10, ge=1, description="Steps in a row with a non-finite gradient before the run stops.")
     # operation
-    num_workers: int = Field(0, ge=0, description="Worker processes that read crops.")
-    log_steps: int = Field(1, ge=1, description="Steps between two entries of the log.")
+    num_workers: int = Field(
+        0, ge=0, description="Worker processes that read crops; 0: two threads of this process read ahead."
+    )
     eval_steps: int = Field(100, ge=1, description="Steps between two evaluations on dev.")
     save_steps: int = Field(100, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(2, ge=1, description="Newest checkpoints that are kept.")
 
     def operation_keys(self) -> tuple[str, ...]:
         """Settings that may change between two halves of a run."""
-        return ("num_workers", "log_steps", "eval_steps", "save_steps", "keep_checkpoints", "max_bad_steps")
+        return ("num_workers", "eval_steps", "save_steps", "keep_checkpoints", "max_bad_steps")
 
 
 class ProbeTask(Section):
@@ -265,7 +332,7 @@ class ProbeConfig(Section):
         "all", description="Features of the headline: all blocks side by side, or the layer that is best on dev."
     )
     inverse_penalties: tuple[float, ...] = Field(
-        (0.001, 0.01, 0.1, 1.0), description="Values of C of the logistic regression; dev chooses."
+        (0.001, 0.01, 0.1, 1.0, 10.0, 100.0), description="Values of C of the logistic regression; dev chooses."
     )
     random_encoders: int = Field(3, ge=1, description="Untrained encoders of the same shape, as a control.")
     shuffles: int = Field(10, ge=1, description="Shuffled copies of the labels, as a control.")

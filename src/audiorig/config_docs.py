@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
-from audiorig.config import DemoCorpus, FolderCorpus, ProbeTask, Run, Section, SplitConfig
+from audiorig.config import DemoCorpus, EmiliaCorpus, FolderCorpus, ProbeTask, Run, Section, SplitConfig
 
 HEAD = """# Settings
 
@@ -48,6 +48,7 @@ def readme() -> str:
     parts += _table("A run", Run, "")
     parts += _table("A probe task (`probe.tasks.NAME`)", ProbeTask, "")
     parts += _table("A corpus of kind `folder`", FolderCorpus, "")
+    parts += _table("A corpus of kind `emilia`", EmiliaCorpus, "")
     parts += _table("A corpus of kind `demo`", DemoCorpus, "")
     parts += _table("A split (`splits.NAME` of a corpus)", SplitConfig, "")
     return "\n".join(parts) + "\n"
@@ -55,7 +56,7 @@ def readme() -> str:
 
 def schemas() -> dict[str, str]:
     """File name -> JSON schema. Nothing is required: a file states only what differs."""
-    kinds: dict[str, Any] = {"run.json": Run, "corpus.json": DemoCorpus | FolderCorpus}
+    kinds: dict[str, Any] = {"run.json": Run, "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus}
     return {name: json.dumps(_relax(TypeAdapter(kind).json_schema()), indent=1) + "\n" for name, kind in kinds.items()}
 
 

@@ -9,17 +9,18 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from audiorig.config import NAME, Corpus, CorpusSection, DemoCorpus, FolderCorpus, Run
+from audiorig.config import NAME, Corpus, CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus, Run
 from audiorig.errors import ConfigError
 
 RESERVED = ("build", "corpora")
+KINDS = {"demo": DemoCorpus, "emilia": EmiliaCorpus, "folder": FolderCorpus}
 
 
 class Settings:
@@ -95,34 +96,49 @@ class Settings:
         return read_yaml(files[name]) if name in files else {}
 
 
-def requested_runs(settings: Settings, arguments: Iterable[str]) -> list[str]:
-    """The runs that a command line asks for: those of its ``results/{run}/...`` targets, or all to build.
+def check_targets(settings: Settings, arguments: Iterable[str]) -> None:
+    """Check what a command line asks for, before anything is planned.
 
     Raises:
-        ConfigError: if a target names a run that does not exist.
+        ConfigError: if a ``results/...`` target names a run, corpus or split that does not exist, or
+            the audio that it needs is not there.
     """
-    targets, is_value = [], False
+    parts = [argument.removeprefix("./").split("/") for argument in _targets(arguments)]
+    parts = [each for each in parts if len(each) > 2]  # results/report.html is of all runs
+    runs = [each[1] for each in parts if each[1] != "corpora"]
+    for name in runs:
+        if name not in settings.run_names:
+            raise ConfigError(f"results/{name}/: no run {name!r}{near(name, settings.run_names)}")
+    corpora = [each[2] for each in parts if len(each) > 3 and each[1] == "corpora"]
+    for each in parts:
+        if len(each) > 5 and each[1] == "corpora" and each[3] == "splits":
+            splits = settings.corpus(each[2]).splits
+            if each[4] not in splits:
+                raise ConfigError(f"corpus {each[2]!r} has no split {each[4]!r}{near(each[4], splits)}")
+    corpora += [settings.run(name).data.corpus for name in (runs if parts else settings.build)]
+    for name in dict.fromkeys(corpora):
+        corpus_root(name, settings.corpus(name))
+
+
+def _targets(arguments: Iterable[str]) -> Iterator[str]:
+    is_value = False
     for argument in arguments:
         if argument.startswith("-"):
             is_value = argument.startswith("--config")  # what follows are files or settings, up to the next option
-        elif not is_value and (match := re.fullmatch(r"(?:\./)?results/([^/]+)/.*", argument)):
-            targets.append(match[1])
-    for name in targets:
-        if name != "corpora" and name not in settings.run_names:
-            raise ConfigError(f"results/{name}/: no run {name!r}{near(name, settings.run_names)}")
-    return sorted({name for name in targets if name != "corpora"}) if targets else settings.build
+        elif not is_value and re.match(r"(\./)?results/", argument):
+            yield argument
 
 
 def corpus_root(name: str, corpus: CorpusSection) -> Path:
     """The folder that holds a corpus' audio.
 
     Raises:
-        ConfigError: if a folder corpus' root does not exist or names a variable that is not set.
+        ConfigError: if a corpus' root does not exist or names a variable that is not set.
     """
     match corpus:
         case DemoCorpus():
             return Path("data") / name
-        case FolderCorpus():
+        case FolderCorpus() | EmiliaCorpus():
             root = os.path.expanduser(os.path.expandvars(corpus.root))
             if unset := re.search(r"\$\{?(\w+)", root):
                 raise ConfigError(
@@ -222,7 +238,7 @@ def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], whe
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "union_tag_not_found":
-            raise ConfigError(f"{where}: kind is missing: expected demo or folder") from None
+            raise ConfigError(f"{where}: kind is missing: expected {' or '.join(KINDS)}") from None
         is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
         path = [str(part) for part in first["loc"][is_tagged:]]
         if first["type"] == "extra_forbidden":
@@ -236,7 +252,7 @@ def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], whe
 
 def _section_at(kind: Any, path: list[str], raw: Mapping[str, Any]) -> type[BaseModel] | None:
     """The model whose keys were expected at a path of the settings."""
-    section: Any = kind if isinstance(kind, type) else {"demo": DemoCorpus, "folder": FolderCorpus}.get(raw["kind"])
+    section: Any = kind if isinstance(kind, type) else KINDS.get(raw["kind"])
     for part in path:
         if isinstance(section, type) and issubclass(section, BaseModel):
             field = section.model_fields.get(part)

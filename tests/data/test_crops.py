@@ -1,6 +1,7 @@
 """A crop is a pure function of (seed, epoch, item), whoever reads it and when."""
 
 import pickle
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 from torch.utils.data import DataLoader
 
-from audiorig.data.audio import Samples, read_window
+from audiorig.data.audio import Samples, read_window, source_of_row
 from audiorig.data.crops import Crop, CropDataset
 from audiorig.data.split import SIDES
 from audiorig.errors import DataError
@@ -28,13 +29,18 @@ def crops(tone_split: Path, tones) -> CropDataset:
     return CropDataset(tone_split / "train.arrow", tones.root, 6000, RATE, seed=7)
 
 
+def write_arrow(rows: pd.DataFrame, path: Path) -> Path:
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    with pyarrow.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+    return path
+
+
 def imagined(tmp_path: Path, durations_sec: list[float], crop_sec: float, seed: int = 0, **more: bool) -> CropDataset:
     """A data set over files that are never opened."""
     rows = {"wav_path": [f"{index:04d}.wav" for index in range(len(durations_sec))], "duration_sec": durations_sec}
-    table = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
-    with pyarrow.ipc.new_file(str(tmp_path / "x.arrow"), table.schema) as writer:
-        writer.write_table(table)
-    return CropDataset(tmp_path / "x.arrow", tmp_path, round(crop_sec * RATE), RATE, seed, **more)
+    path = write_arrow(pd.DataFrame(rows), tmp_path / "x.arrow")
+    return CropDataset(path, tmp_path, round(crop_sec * RATE), RATE, seed, **more)
 
 
 def equal(one: tuple[Crop, Samples], two: tuple[Crop, Samples]) -> bool:
@@ -100,6 +106,38 @@ def test_a_worker_says_which_file_is_broken(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"0000\.wav"):
         next(batches)
     batches._shutdown_workers()  # left to the garbage collector, it waits 5 s for the worker
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
+def test_files_and_members_of_archives_are_read_alike(tmp_path: Path) -> None:
+    """Noise as FLAC in a folder, and as WAV, FLAC and OGG inside a tar; the same with 0, 2 and 4 workers."""
+    samples = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
+    names = ["a.flac", "b.wav", "c.flac", "d.ogg"]
+    for name in names:
+        soundfile.write(tmp_path / name, samples, RATE)
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name in names[1:]:
+            archive.add(tmp_path / name, f"in/{name}")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        members = [archive.getmember(f"in/{name}") for name in names[1:]]
+    rows = pd.DataFrame(
+        {
+            "wav_path": ["a.flac", *(f"x.tar/in/{name}" for name in names[1:])],
+            "duration_sec": 2.0,
+            "archive_offset": pd.array([None, *(member.offset_data for member in members)], dtype="Int64"),
+            "archive_size": pd.array([None, *(member.size for member in members)], dtype="Int64"),
+        }
+    )
+    dataset = CropDataset(write_arrow(rows, tmp_path / "x.arrow"), tmp_path, 6000, RATE, seed=1)
+    keys = [(epoch, item) for epoch in range(3) for item in range(len(dataset))]
+    for crop, found in (dataset[key] for key in keys):
+        assert np.array_equal(found, read_window(tmp_path / Path(crop.wav_path).name, crop.start, 6000, RATE))
+    for num_workers in (0, 2, 4):
+        loader = DataLoader(dataset, batch_sampler=[[key] for key in keys], num_workers=num_workers, collate_fn=first)
+        assert all(equal(batch[0], dataset[key]) for key, batch in zip(keys, loader, strict=True))
+    sources = [source_of_row(tmp_path, row) for _, row in rows.iterrows()]
+    assert [source.offset for source in sources] == [0, *(member.offset_data for member in members)]
+    assert source_of_row(tmp_path, {"wav_path": "a.flac"}) == sources[0]
 
 
 # ------------------------------------------------------------------------ what is drawn

@@ -1,6 +1,9 @@
 """A folder of audio joined with its table: nothing is lost, nothing is guessed."""
 
 import os
+import socket
+import tempfile
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +11,15 @@ import pandas as pd
 import pytest
 
 from audiorig.config import FolderCorpus
-from audiorig.data.corpora.folder import UNKNOWN, find_audio, list_clips
-from audiorig.data.manifest import build_manifest, write_table
+from audiorig.data.corpora import describe_clips
+from audiorig.data.corpora.folder import UNKNOWN
+from audiorig.data.listing import Listing, list_entries, read_listing, write_listing
+from audiorig.data.manifest import build_manifest, list_corpus, scan_corpus, write_table
 from audiorig.errors import DataError
 
 
 def make(root: Path, *names: str) -> None:
-    """Empty files; this layer opens none of them."""
+    """Empty files."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
@@ -25,7 +30,18 @@ def clips(root: Path, csv: str | None = None, **more: Any) -> pd.DataFrame:
     if csv is not None:
         (root / "metadata.csv").write_text(csv, encoding="utf-8")
         more["metadata"] = "metadata.csv"
-    return list_clips(FolderCorpus(kind="folder", root=str(root), **more), root).set_index("wav_path")
+    corpus = FolderCorpus(kind="folder", root=str(root), **more)
+    scan = scan_corpus(corpus, root, list_corpus(corpus, root), 1)
+    return describe_clips(corpus, root, scan).set_index("wav_path")
+
+
+def find_audio(root: Path, extensions: tuple[str, ...] = (".wav",)) -> list[str]:
+    return list_entries(root, extensions).paths
+
+
+def problems(root: Path) -> dict[str, str]:
+    """What is wrong with the entries of a folder, by path."""
+    return dict(list_entries(root, (".wav",)).problems)
 
 
 # ------------------------------------------------------------------------ listing
@@ -46,25 +62,121 @@ def test_names_with_spaces_letters_of_any_script_and_line_breaks_are_kept(tmp_pa
 
 
 def test_a_name_that_is_no_utf_8_is_shown_with_its_odd_bytes(tmp_path: Path) -> None:
-    with open(os.fsencode(tmp_path) + b"/caf\xe9.wav", "wb"):
-        pass
-    found = find_audio(tmp_path, (".wav",))
-    assert found == ["caf\\xe9.wav"]
-    found[0].encode()
+    make(tmp_path, "caf\\xe9.wav", "good.wav")  # one file is really called so
+    os.mkdir(os.fsencode(tmp_path) + b"/d\xfc")
+    for name in (b"caf\xe9.wav", b"d\xfc/in.wav"):
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb"):
+            pass
+    assert find_audio(tmp_path) == ["caf\\xe9.wav", "caf\\xe9.wav?", "d\\xfc/in.wav", "good.wav"]
+    assert problems(tmp_path) == {"caf\\xe9.wav?": "bad_name", "d\\xfc/in.wav": "bad_name"}
+    corpus = FolderCorpus(kind="folder", root=str(tmp_path))
+    manifest = build_manifest(corpus, tmp_path).set_index("wav_path")
+    assert manifest["problem"].isna().tolist() == [True, False, False, True]
 
 
 def test_a_folder_that_is_named_like_audio_is_listed_and_looked_into(tmp_path: Path) -> None:
     make(tmp_path, "x.wav/inside.wav")
-    assert find_audio(tmp_path, (".wav",)) == ["x.wav", "x.wav/inside.wav"]
+    assert find_audio(tmp_path) == ["x.wav", "x.wav/inside.wav"]
+    assert problems(tmp_path) == {"x.wav": "not_regular"}
 
 
-def test_links_to_folders_are_not_followed_so_loops_end(tmp_path: Path) -> None:
+def test_links_to_files_below_root_are_files_and_folders_are_not_entered_twice(tmp_path: Path) -> None:
     make(tmp_path, "a/one.wav")
-    (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    (tmp_path / "again").symlink_to(tmp_path / "a")
     (tmp_path / "linked.wav").symlink_to(tmp_path / "a" / "one.wav")
-    (tmp_path / "self.wav").symlink_to(tmp_path / "self.wav")
-    assert find_audio(tmp_path, (".wav",)) == ["a/one.wav", "linked.wav", "self.wav"]
+    (tmp_path / "again").symlink_to(tmp_path / "a")
+    (tmp_path / "dangling.wav").symlink_to(tmp_path / "absent.wav")
+    assert find_audio(tmp_path) == ["a/one.wav", "dangling.wav", "linked.wav"]
+    assert problems(tmp_path) == {}
+
+
+def test_links_that_loop_or_leave_the_root_are_reported_and_not_followed(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "root-of-others"
+    make(root, "a/b/one.wav")
+    make(outside, "two.wav", "notes.txt")
+    (root / "a" / "b" / "up").symlink_to(root / "a")
+    (root / "top").symlink_to(root)
+    (root / "self.wav").symlink_to(root / "self.wav")
+    (root / "folder").symlink_to(outside)
+    (root / "file.wav").symlink_to(outside / "two.wav")
+    (root / "relative.wav").symlink_to("../root-of-others/two.wav")
+    (root / "notes").symlink_to(outside / "notes.txt")
+    assert find_audio(root) == ["a/b/one.wav", "a/b/up", "file.wav", "folder", "relative.wav", "self.wav", "top"]
+    assert problems(root) == {
+        "a/b/up": "link_loop",
+        "top": "link_loop",
+        "self.wav": "link_loop",
+        "folder": "outside_root",
+        "file.wav": "outside_root",
+        "relative.wav": "outside_root",
+    }
+
+
+def test_a_root_that_is_itself_a_link_is_a_root(tmp_path: Path) -> None:
+    make(tmp_path / "real", "a.wav")
+    (tmp_path / "real" / "b.wav").symlink_to("a.wav")
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    assert find_audio(tmp_path / "root") == ["a.wav", "b.wav"]
+    assert problems(tmp_path / "root") == {}
+
+
+def test_pipes_and_devices_are_reported_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "to-pipe.wav").symlink_to("pipe.wav")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s.wav"))
+        expected = dict.fromkeys(["pipe.wav", "s.wav", "to-pipe.wav"], "not_regular")
+        assert problems(tmp_path) == expected
+        manifest = build_manifest(FolderCorpus(kind="folder", root=str(tmp_path)), tmp_path)
+        assert manifest.set_index("wav_path")["problem"].to_dict() == expected
+
+
+def test_what_becomes_a_pipe_behind_the_listing_is_not_waited_for(tmp_path: Path) -> None:
+    corpus = FolderCorpus(kind="folder", root=str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.wav")
+    scan = scan_corpus(corpus, tmp_path, Listing(["pipe.wav", "vanished.wav"], {}), 1)
+    assert scan["problem"].to_pylist() == ["not_regular", None]
+
+
+def test_folders_and_files_that_may_not_be_read_are_reported_and_the_rest_is_listed() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # unlike tmp_path, nobody else is kept out of its parents
+        root = Path(folder)
+        root.chmod(0o755)
+        make(root, "closed/one.wav", "open/two.wav", "open/shut.wav")
+        (root / "closed").chmod(0)
+        (root / "open" / "shut.wav").chmod(0)
+
+        def look() -> None:
+            if os.getuid() == 0:  # who may read everything
+                os.setuid(65534)
+            manifest = build_manifest(FolderCorpus(kind="folder", root=folder), root, 1).set_index("wav_path")
+            assert manifest["problem"].dropna().to_dict() == {
+                "closed": "unreadable_folder",
+                "open/shut.wav": "permission",
+            }
+            assert manifest.index.tolist() == ["closed", "open/shut.wav", "open/two.wav"]
+
+        process = get_context("fork").Process(target=look)
+        process.start()
+        process.join(20)
+        (root / "closed").chmod(0o755)
+        assert process.exitcode == 0
+
+
+def test_a_root_that_cannot_be_listed_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="absent: cannot be listed: No such file"):
+        list_entries(tmp_path / "absent", (".wav",))
+
+
+def test_a_listing_is_written_and_shared_out_without_a_loss(tmp_path: Path) -> None:
+    paths = [f"a/{number:02d}\n{'é' * (number % 3)}.wav" for number in range(23)]
+    listing = Listing(paths, {paths[3]: "link_loop", paths[20]: "bad_name"})
+    write_listing(listing, tmp_path / "files.parquet")
+    found = read_listing(tmp_path / "files.parquet")
+    assert found == listing
+    shards = [found.shard(index, 5) for index in range(5)]
+    assert [path for shard in shards for path in shard.paths] == paths
+    assert {len(shard.paths) for shard in shards} == {4, 5}
+    assert [shard.problems for shard in shards] == [{paths[3]: "link_loop"}, {}, {}, {}, {paths[20]: "bad_name"}]
 
 
 # ------------------------------------------------------------------------ the table

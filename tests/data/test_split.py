@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
@@ -15,7 +16,7 @@ from audiorig.data.split import SIDES, group_ids, missing_labels, split_manifest
 from audiorig.errors import DataError
 from audiorig.files import file_digest, read_json
 
-NONE = pd.DataFrame({"wav_path": [], "severity": []})
+NONE = pd.DataFrame({"wav_path": [], "reason": [], "severity": []})
 THIRDS = {"shares": (0.5, 0.25, 0.25)}
 
 
@@ -133,11 +134,25 @@ def test_every_speaker_is_drawn_to_test_equally_often() -> None:
 # ------------------------------------------------------------------------ what is refused
 
 
+REPORTED = pd.DataFrame(
+    {
+        "wav_path": ["p000/0.wav", "p000/1.wav", "p000/2.wav", "p001/0.wav"],
+        "reason": ["decode_error", "clipping", "multichannel", "too_short"],
+        "severity": ["error", "warning", "note", "error"],
+    }
+)
+
+
 def test_errors_of_validation_are_left_out_and_warnings_are_kept() -> None:
     rows = table()
-    problems = pd.DataFrame({"wav_path": rows["wav_path"][:4], "severity": ["error", "warning", "note", "error"]})
-    kept = set(side_of(split(rows, problems)))
-    assert kept == set(rows["wav_path"]) - {rows["wav_path"][0], rows["wav_path"][3]}
+    kept = set(side_of(split(rows, REPORTED)))
+    assert kept == set(rows["wav_path"]) - {"p000/0.wav", "p001/0.wav"}
+
+
+def test_a_split_can_choose_its_reasons_but_never_gets_what_cannot_be_read() -> None:
+    rows = table()
+    kept = set(side_of(split(rows, REPORTED, exclude_reasons=("clipping",))))
+    assert kept == set(rows["wav_path"]) - {"p000/0.wav", "p000/1.wav"}
 
 
 @pytest.mark.parametrize("num_groups", [1, 2, 5])
@@ -184,7 +199,25 @@ def test_a_stratum_that_is_not_known_for_everyone_is_one_more_stratum() -> None:
     assert sum(len(side) for side in split(table(mood=mood), stratify="mood").values()) == 180
 
 
+def test_when_a_file_was_touched_changes_no_byte_of_a_split(tmp_path: Path) -> None:
+    """Else touching a file would train a model anew."""
+    touched = (table(mtime_ns=pd.array(np.arange(180) + shift, dtype="Int64"), problem=None) for shift in (0, 7))
+    first, second = (written(tmp_path / str(number), rows) for number, rows in enumerate(touched))
+    assert first == second
+
+
 # ------------------------------------------------------------------------ what is written
+
+
+def test_arrow_files_say_where_in_the_whole_duration_each_file_ends(tmp_path: Path) -> None:
+    rows = table(duration_sec=0.25 + np.arange(180) % 3)
+    sides = split_manifest(rows, NONE, SplitConfig(), "mine")
+    write_split(sides, SplitConfig(), tmp_path)
+    for which, side in sides.items():
+        mapped = pyarrow.ipc.open_file(pyarrow.memory_map(str(tmp_path / f"{which}.arrow"))).read_all()
+        assert mapped.schema.field("end_sec").type == pa.float64()
+        assert mapped["end_sec"].to_pylist() == np.cumsum(side["duration_sec"]).tolist()
+        assert "end_sec" not in read_table(tmp_path / f"{which}.parquet")
 
 
 def test_a_label_that_a_side_lacks_is_a_sentence() -> None:

@@ -1,27 +1,27 @@
 """Validation: each kind of broken file gets its reason, good ones none, and nothing is touched."""
 
+import errno
+import io
 import os
 import struct
+import tarfile
 from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from audiorig.config import FolderCorpus, SplitConfig, ValidationConfig
+from audiorig.config import FolderCorpus, Reason, SplitConfig, ValidationConfig
+from audiorig.data.checks import Clip, check_clip, check_file
 from audiorig.data.manifest import build_manifest, write_table
+from audiorig.data.reasons import MEANINGS
 from audiorig.data.split import split_manifest
-from audiorig.data.validate import (
-    BLOCK_SAMPLES,
-    SEVERITIES,
-    check_file,
-    excluded_paths,
-    missing_wav_bytes,
-    validate_corpus,
-)
+from audiorig.data.streams import BLOCK_VALUES
+from audiorig.data.validate import excluded_paths, validate_corpus
 from audiorig.errors import DataError
 
 RATE = 16000
@@ -101,9 +101,26 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert ends_well(check)
 
 
+LISTED = ("not_regular", "permission", "bad_name", "outside_root", "link_loop", "unreadable_folder")
+
+
 def test_every_reason_is_made_by_some_test() -> None:
-    made = set().union(*(expected for _, expected in MADE.values()))
-    assert set(SEVERITIES) - made == {"permission", "truncated", "decode_error"}  # these have tests of their own
+    made = set().union(*(expected for _, expected in MADE.values()), LISTED)
+    own_tests = {"truncated", "decode_error", "codec_not_allowed", "size_wrap"}
+    assert set(MEANINGS) - made == own_tests
+
+
+def test_every_reason_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(get_args(Reason))
+    assert all(meaning.severity == "error" for meaning in MEANINGS.values() if not meaning.is_readable)
+
+
+@pytest.mark.parametrize("problem", LISTED)
+def test_what_listing_found_is_passed_on_and_nothing_is_opened(tmp_path: Path, problem: str) -> None:
+    os.mkfifo(tmp_path / "x.wav")
+    report = check_clip(tmp_path, BOUNDS, Clip("x.wav", problem=problem))
+    assert [found.reason for found in report.problems] == [problem]
+    assert report.stats is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -113,14 +130,37 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     assert reasons(tmp_path / "x.wav") == {"permission"}
 
 
-def test_a_refused_read_is_reported_as_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EACCES, "permission"),
+        (errno.ELOOP, "link_loop"),
+        (errno.ENOENT, "missing"),
+        (errno.EIO, "unreadable_header"),
+    ],
+)
+def test_what_the_system_refuses_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reason: str
+) -> None:
     write(tmp_path / "x.wav")
 
-    def refuse(self: Path, *_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: object, *_: object, **__: object) -> int:
+        raise OSError(code, os.strerror(code), str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
-    assert reasons(tmp_path / "x.wav") == {"permission"}
+    monkeypatch.setattr(os, "open", refuse)
+    problems, _ = check_file(tmp_path, "x.wav", BOUNDS)
+    assert [(problem.reason, problem.detail) for problem in problems] == [(reason, os.strerror(code))]
+
+
+def test_codecs_can_be_refused_without_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "x.ogg")
+    write(tmp_path / "x.flac")
+    bounds = ValidationConfig(allowed_codecs=("pcm_s16", "flac"))
+    assert not check_file(tmp_path, "x.flac", bounds).problems
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    problems, stats = check_file(tmp_path, "x.ogg", bounds)
+    assert [(problem.reason, problem.detail) for problem in problems] == [("codec_not_allowed", "vorbis")]
+    assert stats is None
 
 
 # ------------------------------------------------------------------------ good files
@@ -168,6 +208,53 @@ def test_a_size_that_a_recorder_did_not_know_is_no_problem(tmp_path: Path, size:
     assert reasons(tmp_path / "x.wav") == set()
 
 
+# ------------------------------------------------------------------------ lossy files
+
+
+def test_an_mp3_that_was_cut_is_truncated_though_its_header_says_otherwise(tmp_path: Path) -> None:
+    """A reader that seeks after every block fills the second half with what it has read before."""
+    raw = write(tmp_path / "x.mp3", sound(5 * RATE))
+    assert reasons(tmp_path / "x.mp3") == set()
+    cut(tmp_path / "x.mp3", len(raw) // 2)
+    problems, stats = check_file(tmp_path, "x.mp3", BOUNDS)
+    assert [problem.reason for problem in problems] == ["truncated"]
+    assert stats is not None
+    assert stats["declared_duration_sec"] == 5
+    assert stats["measured_duration_sec"] == pytest.approx(2.5, abs=0.2)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_is_accepted(tmp_path: Path, subtype: str) -> None:
+    tone = 0.1 * np.sin(np.arange(RATE) / 5)
+    write(tmp_path / "x.ogg", tone, format="OGG", subtype=subtype)
+    problems, stats = check_file(tmp_path, "x.ogg", BOUNDS)
+    assert not problems
+    assert stats is not None
+    assert stats["rms_dbfs"] == pytest.approx(-23, abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.flac", "x.mp3"])
+def test_a_member_of_an_archive_is_like_a_file(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    with tarfile.open(tmp_path / "shard.tar", "w") as archive:
+        for member in ("before.bin", name, "behind.bin"):
+            entry = tarfile.TarInfo(member)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    with tarfile.open(tmp_path / "shard.tar") as archive:
+        offset = archive.getmember(name).offset_data
+    alone = check_file(tmp_path, name, BOUNDS)
+    member = check_clip(tmp_path, BOUNDS, Clip(f"shard.tar/{name}", 0, None, offset, len(content)))
+    assert alone.stats is not None
+    assert member.stats == {**alone.stats, "wav_path": f"shard.tar/{name}"}
+    # An archive that was cut: only the part of the member that is there counts.
+    cut(tmp_path / "shard.tar", offset + len(content) // 2)
+    member = check_clip(tmp_path, BOUNDS, Clip(f"shard.tar/{name}", 0, None, offset, len(content)))
+    assert {problem.reason for problem in member.problems} <= {"truncated", "decode_error"}
+    assert member.problems
+
+
 # ------------------------------------------------------------------------ files that were cut
 
 
@@ -189,8 +276,6 @@ def test_a_file_that_ends_in_its_data_is_truncated_by_so_many_bytes(tmp_path: Pa
     assert [(problem.reason, problem.value) for problem in problems] == [("truncated", lost_bytes)]
     assert stats is not None
     assert stats["measured_duration_sec"] == (RATE - (lost_bytes + 1) // 2) / RATE
-    with (tmp_path / "x.wav").open("rb") as file:
-        assert missing_wav_bytes(file, len(raw) - lost_bytes) == lost_bytes
 
 
 def test_a_long_recording_that_was_cut_is_truncated(tmp_path: Path) -> None:
@@ -232,7 +317,7 @@ def test_any_random_bytes_behind_a_header_end_in_a_reason(tmp_path: Path) -> Non
 
 def test_levels_of_a_known_signal(tmp_path: Path) -> None:
     """A square wave of -6.02 dBFS with an offset: RMS is peak. Longer than one block."""
-    num = BLOCK_SAMPLES + 2 * RATE
+    num = BLOCK_VALUES + 2 * RATE
     samples = np.where(np.arange(num) % 2 == 0, 0.5, -0.5).astype(np.float32)
     write(tmp_path / "x.wav", samples, subtype="FLOAT")
     _, stats = check_file(tmp_path, "x.wav", BOUNDS)
@@ -326,12 +411,35 @@ def test_statistics_have_a_row_for_each_file_that_was_read(mixed: Path) -> None:
     assert set(stats["wav_path"]) == {*(f"good-{index}.wav" for index in range(9)), "loud.wav", "short.wav", "cut.wav"}
 
 
-def test_the_number_of_threads_changes_nothing(mixed: Path) -> None:
+def test_the_number_of_workers_changes_nothing(mixed: Path) -> None:
     manifest = build_manifest(FolderCorpus(kind="folder", root=str(mixed)), mixed)
-    one, many = (validate_corpus(manifest, mixed, BOUNDS, num_threads=number) for number in (1, 4))
-    pd.testing.assert_frame_equal(one[0], many[0])
-    pd.testing.assert_frame_equal(one[1], many[1])
-    assert one[2] == many[2]
+    tables = []
+    for number in (1, 2, 8):
+        problems, stats, summary = validate_corpus(manifest, mixed, BOUNDS, num_workers=number)
+        write_table(problems, mixed.parent / "problems.parquet")
+        write_table(stats, mixed.parent / "stats.parquet")
+        files = [(mixed.parent / name).read_bytes() for name in ("problems.parquet", "stats.parquet")]
+        tables.append((files, summary))
+    assert tables[0] == tables[1] == tables[2]
+
+
+def test_a_split_can_choose_what_it_leaves_out(mixed: Path) -> None:
+    _, problems, _, _ = validated(mixed)
+    unreadable = {"folder.wav", "link.wav"}
+    assert excluded_paths(problems, ()) == unreadable
+    assert excluded_paths(problems, ("clipping",)) == unreadable | {"loud.wav"}
+    assert excluded_paths(problems, ("truncated", "too_short")) == unreadable | {"cut.wav", "short.wav"}
+    manifest, *_ = validated(mixed)
+    settings = SplitConfig(shares=(0.4, 0.3, 0.3), exclude_reasons=("multichannel",))
+    sides = split_manifest(manifest, problems, settings, "x")
+    kept = {path for rows in sides.values() for path in rows["wav_path"]}
+    assert "loud.wav" not in kept
+    assert {"short.wav", "cut.wav"} <= kept
+
+
+def test_an_unknown_reason_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"exclude_reasons(.|\n)*'near_silent', 'size_wrap'"):
+        SplitConfig(exclude_reasons=("too_loud",))
 
 
 def test_a_corpus_without_a_good_file_says_so_only_when_it_is_split(tmp_path: Path) -> None:
@@ -351,3 +459,12 @@ def test_a_corpus_without_a_problem_gives_an_empty_table(tones) -> None:
     assert list(problems.columns) == ["wav_path", "reason", "severity", "detail", "value", "bound"]
     assert summary["reasons"] == []
     assert len(stats) == summary["num_files"] == 36
+
+
+def test_the_documentation_lists_every_reason_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{reason}` | {meaning.severity} | {meaning.when} | {meaning.advice} |"
+        for reason, meaning in MEANINGS.items()
+    ]
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 5] == rows

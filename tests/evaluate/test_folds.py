@@ -173,3 +173,16 @@ def test_a_missing_column_is_named(settings: dict[str, Any]) -> None:
 def test_a_condition_that_nothing_meets_is_shown() -> None:
     with pytest.raises(DataError, match=r"no row is left by where: .*'it'"):
         task_rows(sides(), task(where={"language": ("it",)}))
+
+
+def test_labels_that_training_lacks_are_not_scored() -> None:
+    """No score can be given for them: they do not count as wrong either."""
+    table = pd.DataFrame(
+        {
+            "wav_path": [f"{index}.wav" for index in range(8)],
+            "label": ["a", "b", "a", "b", "a", "b", "c", "c"],
+            "split_side": ["train", "train", "dev", "dev", "test", "test", "test", "dev"],
+        }
+    )
+    (fold,) = make_folds(table, ProbeTask(label="label"), 0)
+    assert (fold.train.tolist(), fold.dev.tolist(), fold.test.tolist()) == ([0, 1], [2, 3], [4, 5])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiorig.files import read_json
 from audiorig.train import checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +80,8 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(command: 
         said = kill_while_training([*command, str(folder)], float(generator.uniform(0.1, 1.5)))
         started_at = re.search(r"resuming from \S*step-(\d+)", said)
         assert int(started_at[1] if started_at else 0) == newest, "a checkpoint that was whole has been lost"
-        whole = checkpoints.newest_whole(folder / "checkpoints")
+        root = folder / "checkpoints"
+        whole = checkpoints.newest_whole(root, read_json(root / checkpoints.FINGERPRINT))
         assert whole is None or checkpoints.step_of(whole) >= newest
         newest = checkpoints.step_of(whole) if whole else 0
     assert 0 < newest < 1500, "the kills came too early or too late to test anything"

@@ -55,9 +55,16 @@ def test_the_newest_whole_one_is_found_and_others_are_named(tmp_path: Path, capl
         make_checkpoint(tmp_path, step)
     (tmp_path / "step-100" / "optimizer.pt").unlink()
     (tmp_path / "step-200").mkdir()
-    assert checkpoints.newest_whole(tmp_path) == tmp_path / "step-40"
+    assert checkpoints.newest_whole(tmp_path, {"seed": 0}) == tmp_path / "step-40"
     assert "step-100: passed over: optimizer.pt is gone" in caplog.text
     assert "step-200: passed over: there is no seal.json" in caplog.text
+
+
+def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path, caplog) -> None:
+    """Folders get copied and restored: the seal says whose a checkpoint is."""
+    make_checkpoint(tmp_path, 5)
+    assert checkpoints.newest_whole(tmp_path, {"seed": 1}) is None
+    assert "step-5: passed over: it belongs to other settings: seed: 0 -> 1" in caplog.text
 
 
 def test_rotation_keeps_the_newest(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import importlib.util
 import inspect
-import math
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import Trainer
 
 from audiorig.errors import DataError, Unfinished
+from audiorig.files import write_json
 from audiorig.models import WaveMAE
 from audiorig.train.fit import fit
 from audiorig.train.trainer import PartSums, RigTrainer
@@ -93,7 +93,8 @@ def test_a_bad_step_changes_nothing(make_experiment, tmp_path) -> None:
     poison(experiment, {3, 6})
     history, _ = fit(experiment, run.train, tmp_path, run.seed)
     norms = [entry["grad_norm"] for entry in history if "grad_norm" in entry]
-    assert [math.isfinite(norm) for norm in norms] == [True, True, False, True, True, False, True, True]
+    assert [norm is not None for norm in norms] == [True, True, False, True, True, False, True, True]
+    write_json(tmp_path / "history.json", history)  # which refuses NaN
     assert all(torch.isfinite(tensor).all() for tensor in experiment.model.state_dict().values())
 
 

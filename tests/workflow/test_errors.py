@@ -13,11 +13,11 @@ CASES = {
     ),
     "an unknown run as a target": (
         ["results/wavmae/final.ckpt"],
-        "error: results/wavmae/: no run 'wavmae'; did you mean wavemae or wavemae-prompts?",
+        "error: results/wavmae/: no run 'wavmae'; did you mean wavemae or wavemae-emilia or wavemae-prompts?",
     ),
     "an unknown run to build": (
         ["--config", "build=[wavemea]"],
-        "error: no run 'wavemea'; did you mean wavemae or wavemae-prompts?",
+        "error: no run 'wavemea'; did you mean wavemae or wavemae-emilia or wavemae-prompts?",
     ),
     "a corpus that is not there": (
         ["--config", "corpora={prompts: {root: /nowhere/at/all}}", "build=[wavemae-prompts]"],
@@ -51,12 +51,13 @@ def test_an_unset_variable_is_named(checkout, monkeypatch: pytest.MonkeyPatch) -
 def test_a_fresh_checkout_has_a_plan(checkout) -> None:
     jobs = checkout.planned("results/wavemae/final.ckpt")
     assert jobs == {
-        "resolve": 2,
+        "resolve": 3,
         "resolve_corpus": 1,
         "synthesize": 1,
         "manifest": 1,
         "validate": 1,
         "split": 1,
         "spectrum_statistics": 1,
+        "plan_probe": 1,
         "train": 1,
     }

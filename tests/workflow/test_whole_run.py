@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+import yaml
+
+from audiorig.files import read_json
+from audiorig.train.checkpoints import FINGERPRINT, newest_whole
 
 CONFIG = ("--configfile", "tiny.yaml")
 AFTER_TRAINING = {"probe": 1, "reconstruct": 1, "metrics": 1, "report": 1, "compare": 1}
@@ -66,7 +70,7 @@ def test_another_learning_rate_trains_again(finished) -> None:
 
 def test_another_probe_setting_only_probes_again(finished) -> None:
     jobs = finished.planned(*CONFIG, "--config", "tiny={probe: {neighbours: 3}}")
-    assert without_all(jobs) == {"resolve": 1, **AFTER_TRAINING}
+    assert without_all(jobs) == {"resolve": 1, "plan_probe": 1, **AFTER_TRAINING}
 
 
 def test_another_note_only_reports_again(finished) -> None:
@@ -139,3 +143,44 @@ def test_a_signal_saves_and_says_unfinished(finished, tmp_path: Path) -> None:
     assert "Traceback" not in messages
     assert not (tmp_path / "final.ckpt").exists()
     assert not (tmp_path / "owner.json").exists()
+
+
+def test_a_misspelt_label_is_found_before_the_training(finished) -> None:
+    done = finished.snakemake(
+        *CONFIG,
+        "--config",
+        "tiny={seed: 7, probe: {tasks: {language: {label: langauge}}}}",
+        "--",
+        "results/tiny/final.ckpt",
+    )
+    assert done.returncode != 0
+    assert "probe task on 'langauge': no column 'langauge'" in done.stdout
+    assert "Training tiny" not in done.stdout
+
+
+def test_ctrl_c_saves_first(finished) -> None:
+    """The signal goes to every process of the terminal: the log must outlive the script."""
+    config = {**yaml.safe_load((finished.folder / "tiny.yaml").read_text())}
+    config["endless"] = {"extends": "tiny", "train": {"max_steps": 100000, "save_steps": 100000}}
+    finished.configure("endless.yaml", config)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "endless.yaml", "--"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        [*command, "results/endless/final.ckpt"],
+        cwd=finished.folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    folder, deadline = finished.folder / "results" / "endless", time.monotonic() + 120
+    log = folder / "logs" / "train.log"
+    while time.monotonic() < deadline and not (log.exists() and "loss=" in log.read_text(errors="replace")):
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=60)
+    deadline = time.monotonic() + 30
+    while (folder / "owner.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert "stopped by SIGINT at step" in log.read_text(errors="replace")
+    assert newest_whole(folder / "checkpoints", read_json(folder / "checkpoints" / FINGERPRINT)) is not None

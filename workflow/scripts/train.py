@@ -11,6 +11,7 @@ from audiorig.config_files import load_corpus, load_run
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train.fit import export, fit
+from audiorig.train.owner import ownership
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.learning_rate=3e-4")
     arguments = parser.parse_args()
     final = arguments.folder / "final.ckpt"
-    with stage("train", beside=final) as record:
+    with stage("train", beside=final) as record, ownership(arguments.folder / "owner.json"):
         run = load_run(arguments.config, arguments.set)
         corpus, root = load_corpus(arguments.corpus)
         experiment = experiments.build(run, arguments.split, root, arguments.statistics)

@@ -1,63 +1,80 @@
 """Reading stretches of audio files: mono, at the rate that is asked for, without decoding the rest.
 
-A window that is read by seeking equals the same slice of the whole file's decode: the resampler
-gets a margin on both sides, and starts where its output grid meets that of the whole file.
+A window that is read by seeking equals the same slice of the whole file's decode. What a file
+holds decides how it is read, not what it is called.
 """
 
-import math
-from dataclasses import dataclass
+import os
 from pathlib import Path
 
-import numpy as np
 import soundfile
-import soxr
-from numpy.typing import NDArray
 
+from audiorig.data.compressed import CodedFile
+from audiorig.data.headers import read_plain_header
+from audiorig.data.kept import KeptFiles
+from audiorig.data.plain import PlainFile, mix_down
+from audiorig.data.resample import read_resampled, resampled_length
+from audiorig.data.source import (
+    AudioFile,
+    AudioInfo,
+    AudioSource,
+    Samples,
+    as_source,
+    open_regular,
+    source_of,
+    source_of_row,
+)
 from audiorig.errors import DataError
 
-# Source samples on either side of a window, per unit of max(1, source rate / target rate).
-# soxr HQ: with 64 the edges differ from the whole decode by 2e-4, from 128 on by rounding only.
-RESAMPLER_MARGIN = 256
+__all__ = [
+    "AudioInfo",
+    "AudioSource",
+    "Samples",
+    "open_audio",
+    "read_info",
+    "read_window",
+    "resampled_length",
+    "source_of",
+    "source_of_row",
+]
 
-Samples = NDArray[np.float32]
+MAX_OPEN = 64  # files that a process keeps open
+
+# What reading can raise. A SoundFileError cannot be sent from a worker process: its text is lost on the way.
+_TROUBLES = (soundfile.SoundFileError, OSError, ValueError, RuntimeError, MemoryError)
+
+_kept = KeptFiles(MAX_OPEN)
 
 
-@dataclass(frozen=True)
-class AudioInfo:
-    """What a header says: rate in hertz, channels, number of samples per channel."""
+def open_audio(source: Path | AudioSource) -> AudioFile:
+    """Open a file, to be read by one thread at a time and closed.
 
-    sample_rate_hz: int
-    channels: int
-    num_samples: int
+    Raises:
+        DataError: if it cannot be read; the message names the file.
+    """
+    source = as_source(source)
+    try:
+        return _open(source)
+    except _TROUBLES as error:
+        raise DataError(f"{source}: {reason_of(error)}") from None
 
-    @property
-    def duration_sec(self) -> float:
-        return self.num_samples / self.sample_rate_hz
 
-
-def read_info(path: Path) -> AudioInfo:
+def read_info(source: Path | AudioSource) -> AudioInfo:
     """Header of an audio file.
 
     Raises:
         DataError: if it cannot be read; the message names the file.
     """
-    try:
-        info = soundfile.info(str(path))
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise DataError(f"{path}: {reason_of(error, path)}") from None
-    return AudioInfo(info.samplerate, info.channels, info.frames)
+    file = open_audio(source)
+    file.close()
+    return file.info
 
 
-def resampled_length(num_samples: int, source_rate_hz: int, rate_hz: int) -> int:
-    """Samples that ``num_samples`` become at another rate; the last is never extrapolated."""
-    return num_samples * rate_hz // source_rate_hz
-
-
-def read_window(path: Path, start: int, num_samples: int, rate_hz: int) -> Samples:
+def read_window(source: Path | AudioSource, start: int, num_samples: int, rate_hz: int) -> Samples:
     """Read a stretch of a file.
 
     Args:
-        path: an audio file that libsndfile reads.
+        source: an audio file, or a member of an archive.
         start: first sample, counted at ``rate_hz``.
         num_samples: length T, at ``rate_hz``; -1 for all that is left.
         rate_hz: rate of the result.
@@ -68,45 +85,51 @@ def read_window(path: Path, start: int, num_samples: int, rate_hz: int) -> Sampl
     Raises:
         DataError: names the file, the stretch and the reason.
     """
+    source = as_source(source)
     try:
-        with soundfile.SoundFile(str(path)) as file:
-            total = resampled_length(file.frames, file.samplerate, rate_hz)
-            start = min(start, total)
-            stop = total if num_samples < 0 else min(start + num_samples, total)
-            return _read_stretch(file, start, stop, rate_hz)
-    except (soundfile.SoundFileError, OSError, ValueError, RuntimeError) as error:
-        # A SoundFileError cannot be sent from a worker process: its text is lost on the way.
-        raise DataError(f"{path}: samples {start} to {start + num_samples}: {reason_of(error, path)}") from None
+        status = os.stat(source.path)
+        # A file that was written anew is another one.
+        key = (str(source.path), source.offset, source.size, status.st_ino, status.st_size, status.st_mtime_ns)
+        file = _kept.take(key) or _open(source)
+        try:
+            samples = _read(file, start, num_samples, rate_hz)
+        except BaseException:
+            file.close()
+            raise
+        _kept.keep(key, file)
+        return samples
+    except _TROUBLES as error:
+        raise DataError(f"{source}: samples {start} to {start + num_samples}: {reason_of(error)}") from None
 
 
-def _read_stretch(file: soundfile.SoundFile, start: int, stop: int, rate_hz: int) -> Samples:
-    if file.samplerate == rate_hz:
-        return _read_mono(file, start, stop)
-    divisor = math.gcd(file.samplerate, rate_hz)
-    up, down = rate_hz // divisor, file.samplerate // divisor
-    margin = math.ceil(RESAMPLER_MARGIN * max(1.0, down / up))
-    first_block = max(0, (start * down // up - margin) // down)  # a block: `down` samples in, `up` out
-    source_stop = min(file.frames, math.ceil(stop * down / up) + margin)
-    source = _read_mono(file, first_block * down, source_stop)
-    resampled = soxr.resample(source, file.samplerate, rate_hz)
-    offset = start - first_block * up
-    return np.ascontiguousarray(resampled[offset : offset + stop - start])
+def _read(file: AudioFile, start: int, num_samples: int, rate_hz: int) -> Samples:
+    info = file.info
+    total = resampled_length(info.num_samples, info.sample_rate_hz, rate_hz)
+    start = min(start, total)
+    stop = total if num_samples < 0 else min(start + num_samples, total)
+    if info.sample_rate_hz == rate_hz:
+        return mix_down(file.read(start, stop))
+
+    def read(first: int, last: int) -> Samples:
+        return mix_down(file.read(first, last))
+
+    return read_resampled(read, info.num_samples, info.sample_rate_hz, start, stop, rate_hz)
 
 
-def _read_mono(file: soundfile.SoundFile, start: int, stop: int) -> Samples:
-    file.seek(start)
-    samples = file.read(stop - start, dtype="float32", always_2d=True)
-    if len(samples) != stop - start:
-        raise ValueError(f"the header promises {file.frames} samples, but reading ended at {start + len(samples)}")
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
+def _open(source: AudioSource) -> AudioFile:
+    descriptor, size = open_regular(source)
+    try:
+        header = read_plain_header(descriptor, source.offset, size)
+        return PlainFile(descriptor, source.offset, header) if header else CodedFile(descriptor, source.offset, size)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
-def reason_of(error: Exception, path: Path) -> str:
+def reason_of(error: Exception) -> str:
     """Why a file could not be read, in a few words."""
-    try:
-        path.open("rb").close()  # libsndfile says "System error" for whatever the system said
-    except OSError as system_error:
-        return system_error.strerror or str(system_error)
     if isinstance(error, soundfile.LibsndfileError):
         return str(error.error_string).rstrip(".")
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return str(error) or type(error).__name__

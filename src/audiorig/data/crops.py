@@ -1,13 +1,11 @@
 """Training crops: short stretches of recordings, each a pure function of (seed, epoch, item)."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.ipc
-
-from audiorig.data.audio import Samples, read_window
+from audiorig.data.audio import Samples, read_window, source_of
+from audiorig.data.rows import SplitRows
 from audiorig.randomness import keyed_generator
 
 
@@ -45,10 +43,7 @@ class CropDataset:
         self._open()
 
     def _open(self) -> None:
-        table = pa.ipc.open_file(pa.memory_map(str(self.split))).read_all()
-        self._paths = table["wav_path"]
-        self._num_samples = np.floor(table["duration_sec"].to_numpy() * self.sample_rate_hz).astype(np.int64)
-        self._ends = np.cumsum(self._num_samples)
+        self._rows = SplitRows(self.split)
 
     def __getstate__(self) -> dict[str, object]:
         """Workers map the file themselves instead of receiving the rows."""
@@ -60,27 +55,35 @@ class CropDataset:
 
     def __len__(self) -> int:
         if not self.is_random:
-            return len(self._paths)
-        return max(1, round(int(self._ends[-1]) / self.crop_samples))
+            return len(self._rows)
+        return max(1, round(self._rows.total_sec * self.sample_rate_hz / self.crop_samples))
 
     def locate(self, epoch: int, item: int) -> Crop:
         """Which stretch of which file item ``item`` of epoch ``epoch`` is."""
+        row, start = self._choose(epoch, item)
+        return Crop(epoch, item, self._rows.value("wav_path", row), start)
+
+    def _choose(self, epoch: int, item: int) -> tuple[int, int]:
+        """The row, and the first sample."""
         if not self.is_random:
-            slack = max(0, int(self._num_samples[item]) - self.crop_samples)
-            return Crop(epoch, item, self._paths[item].as_py(), slack // 2)
+            return item, self._slack(item) // 2
         where, offset = keyed_generator("crop", self.seed, epoch, item).random(2)
-        position = (item + where) / len(self) * self._ends[-1]
-        index = min(int(np.searchsorted(self._ends, position, side="right")), len(self._ends) - 1)
-        slack = max(0, int(self._num_samples[index]) - self.crop_samples)
-        return Crop(epoch, item, self._paths[index].as_py(), int(offset * (slack + 1)))
+        row = self._rows.at((item + where) / len(self) * self._rows.total_sec)
+        return row, int(offset * (self._slack(row) + 1))
+
+    def _slack(self, row: int) -> int:
+        """How many samples a file is longer than a crop."""
+        return max(0, math.floor(self._rows.value("duration_sec", row) * self.sample_rate_hz) - self.crop_samples)
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[Crop, Samples]:
         """The crop and its samples, float32 (T,), shorter if the file is."""
-        crop = self.locate(*key)
-        samples = read_window(self.root / crop.wav_path, crop.start, self.crop_samples, self.sample_rate_hz)
-        return crop, samples
+        row, start = self._choose(*key)
+        path = self._rows.value("wav_path", row)
+        place = (self._rows.value(name, row) for name in ("archive_offset", "archive_size"))
+        samples = read_window(source_of(self.root, path, *place), start, self.crop_samples, self.sample_rate_hz)
+        return Crop(*key, path, start), samples
 
     @property
     def duration_sec(self) -> float:
         """Seconds of audio in the split."""
-        return float(self._ends[-1]) / self.sample_rate_hz
+        return self._rows.total_sec

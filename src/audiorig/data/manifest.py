@@ -1,72 +1,90 @@
 """The manifest: every audio file of a corpus once, sorted, with what its header says.
 
 Columns: ``participant_id, recording_id, wav_path, duration_sec, sample_rate, channels,
-file_size_bytes, sha1``, then the corpus' own. Paths are relative to the corpus' root, so the same
-corpus gives the same bytes on every machine. A file that cannot be read keeps its row, with empty
-fields; validation says why.
+file_size_bytes, sha1, codec, mtime_ns, archive_offset, archive_size, problem``, then the corpus'
+own. Paths are relative to the corpus' root, so the same corpus gives the same bytes on every
+machine. A file that cannot be read keeps its row, with empty fields; ``problem`` says why where the
+listing already knows, and validation where it takes a look inside.
 """
 
-import os
-import stat
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from audiorig.config import CorpusSection
-from audiorig.data.audio import read_info
-from audiorig.data.corpora import list_clips
+from audiorig.data.corpora import audio_extensions, describe_clips, has_sidecars
+from audiorig.data.entries import TAR, ScanOptions
+from audiorig.data.listing import Listing, list_entries
+from audiorig.data.scan import is_sorted, load_memory, save_memory, scan_entries, sort_by_path
 from audiorig.errors import DataError
-from audiorig.files import file_digest, written_aside
+from audiorig.files import written_aside
 
-HEADER_COLUMNS = {
-    "duration_sec": "Float64",
-    "sample_rate": "Int64",
-    "channels": "Int64",
-    "file_size_bytes": "Int64",
-    "sha1": "string",
-}
+HEADER_COLUMNS = ["duration_sec", "sample_rate", "channels", "file_size_bytes", "sha1",
+                  "codec", "mtime_ns", "archive_offset", "archive_size", "problem"]  # fmt: skip
 FIRST_COLUMNS = ["participant_id", "recording_id", "wav_path", *HEADER_COLUMNS]
+PANDAS_TYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.string(): pd.StringDtype()}
 
 
-def build_manifest(corpus: CorpusSection, root: Path, num_threads: int = 2) -> pd.DataFrame:
+def build_manifest(corpus: CorpusSection, root: Path, num_workers: int = 2, memory: Path | None = None) -> pd.DataFrame:
     """List a corpus' files and read their headers.
+
+    Args:
+        num_workers: processes that read headers; the result does not depend on it.
+        memory: file that the scan is kept in; what has not changed since is not opened again.
 
     Raises:
         DataError: if there is no audio at all.
     """
-    clips = list_clips(corpus, root)
+    scan = scan_corpus(corpus, root, list_corpus(corpus, root), num_workers, memory)
+    return assemble_manifest(corpus, root, [scan])
+
+
+def list_corpus(corpus: CorpusSection, root: Path) -> Listing:
+    """Everything below root that is named like the corpus' audio."""
+    return list_entries(root, audio_extensions(corpus))
+
+
+def scan_corpus(
+    corpus: CorpusSection, root: Path, listing: Listing, num_workers: int, memory: Path | None = None
+) -> pa.Table:
+    """Headers of all entries of a listing, or of a shard of it."""
+    members = tuple(name.lower() for name in audio_extensions(corpus) if name.lower() != TAR)
+    options = ScanOptions(members, corpus.sha1, has_sidecars(corpus))
+    known = load_memory(memory, options) if memory else None
+    scan = scan_entries(root, listing, options, known, num_workers)
+    if memory and scan is not known:
+        save_memory(scan, options, memory)
+    return scan
+
+
+def assemble_manifest(corpus: CorpusSection, root: Path, scans: Iterable[pa.Table]) -> pd.DataFrame:
+    """Join the scans of a corpus' shards with what else is known of its files.
+
+    Raises:
+        DataError: if there is no audio at all.
+    """
+    scan = sort_by_path(pa.concat_tables(scans))
+    clips = describe_clips(corpus, root, scan)
     if clips.empty:
         raise DataError(f"{root}: no audio found; check root and extensions of the corpus")
-    with ThreadPoolExecutor(num_threads) as pool:
-        rows = pool.map(lambda path: describe_file(root / path, corpus.sha1), clips["wav_path"])
-        headers = pd.DataFrame(list(tqdm(rows, "manifest", len(clips), unit="file", mininterval=1)))
-    headers = headers.astype(HEADER_COLUMNS)
-    manifest = pd.concat([clips.drop(columns=list(HEADER_COLUMNS), errors="ignore"), headers], axis=1)
-    manifest = manifest.sort_values("wav_path", kind="stable", ignore_index=True)
+    if not is_sorted(paths := _paths(clips)):
+        clips = clips.take(pc.sort_indices(paths).to_numpy()).reset_index(drop=True)
+        paths = _paths(clips)
+    headers = scan.select(HEADER_COLUMNS[1:])
+    seconds = pc.divide(scan["num_frames"].cast(pa.float64()), scan["sample_rate"].cast(pa.float64()))
+    headers = headers.add_column(0, "duration_sec", seconds)
+    if not scan["wav_path"].equals(paths):  # the metadata names files that are not there
+        headers = headers.take(pc.index_in(paths, value_set=scan["wav_path"]))
+    own = clips.drop(columns=HEADER_COLUMNS, errors="ignore")
+    manifest = pd.concat([own, headers.to_pandas(types_mapper=PANDAS_TYPES.get)], axis=1)
     return manifest[[*FIRST_COLUMNS, *(column for column in manifest if column not in FIRST_COLUMNS)]]
 
 
-def describe_file(path: Path, with_sha1: bool) -> dict[str, Any]:
-    """Header fields of one file; None where they cannot be had."""
-    fields: dict[str, Any] = dict.fromkeys(HEADER_COLUMNS)
-    try:
-        status = os.stat(path)
-    except OSError:
-        return fields
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        return fields
-    fields["file_size_bytes"] = status.st_size
-    try:
-        info = read_info(path)
-        fields |= {"duration_sec": info.duration_sec, "sample_rate": info.sample_rate_hz, "channels": info.channels}
-        if with_sha1:
-            fields["sha1"] = file_digest(path, "sha1")
-    except (DataError, OSError, ZeroDivisionError):
-        pass
-    return fields
+def _paths(clips: pd.DataFrame) -> pa.ChunkedArray:
+    return pa.Table.from_pandas(clips[["wav_path"]], preserve_index=False)["wav_path"].cast(pa.large_string())
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

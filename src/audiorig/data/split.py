@@ -1,11 +1,14 @@
 """Splits: which files are for training, dev and test, with no group on two sides."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
+from numpy.typing import NDArray
 
 from audiorig.config import SplitConfig
 from audiorig.data.corpora.folder import UNKNOWN
@@ -16,6 +19,9 @@ from audiorig.files import file_digest, write_json, written_aside
 from audiorig.randomness import keyed_generator
 
 SIDES = ("train", "dev", "test")
+# What a file's date and the listing's troubles are is no part of a split: touching a file must not
+# train a model anew.
+PASSING = ["mtime_ns", "problem"]
 
 
 def split_manifest(
@@ -24,14 +30,16 @@ def split_manifest(
     """Divide the valid files of a manifest.
 
     Returns:
-        A table for each of train, dev and test: manifest rows in manifest order, and a column
-        ``group_id``.
+        A table for each of train, dev and test: manifest rows in manifest order, without the
+        columns ``PASSING``, and with a column ``group_id``.
 
     Raises:
         DataError: if a group is on two sides, a side has fewer groups than asked for, or a column
             is missing.
     """
-    rows = manifest[~manifest["wav_path"].isin(excluded_paths(problems))].reset_index(drop=True)
+    left_out = excluded_paths(problems, settings.exclude_reasons)
+    is_kept = ~manifest["wav_path"].isin(left_out)
+    rows = manifest.drop(columns=PASSING, errors="ignore")[is_kept].reset_index(drop=True)
     require_files(rows, f"split {name!r}")
     for column in (settings.column, settings.stratify, *settings.labels):
         if column is not None and column not in rows:
@@ -68,28 +76,38 @@ def _official_sides(rows: pd.DataFrame, settings: SplitConfig, name: str) -> pd.
 
 def _drawn_sides(rows: pd.DataFrame, settings: SplitConfig) -> pd.Series:
     """Deal seeded, shuffled groups out, stratum by stratum, to whichever side lacks most."""
-    strata = rows[settings.stratify] if settings.stratify else pd.Series("", index=rows.index)
-    stratum_of = strata.groupby(rows["group_id"]).agg(lambda values: values.mode().iloc[0])
-    order: list[str] = []
-    for stratum in sorted(stratum_of.unique()):
-        groups = sorted(stratum_of.index[stratum_of == stratum])
-        order += [str(group) for group in keyed_generator("split", settings.seed, str(stratum)).permutation(groups)]
     counts, side_of = [0, 0, 0], {}
-    for dealt, group in enumerate(order, start=1):
-        lacking = max(range(3), key=lambda side: settings.shares[side] * dealt - counts[side])
+    for dealt, group in enumerate(_shuffled_groups(rows, settings), start=1):
+        lacks = [share * dealt - count for share, count in zip(settings.shares, counts, strict=True)]
+        lacking = lacks.index(max(lacks))
         counts[lacking] += 1
         side_of[group] = SIDES[lacking]
-    return rows["group_id"].map(side_of)
+    codes, groups = pd.factorize(rows["group_id"])
+    return pd.Series(np.array([side_of[group] for group in groups])[codes], index=rows.index)
+
+
+def _shuffled_groups(rows: pd.DataFrame, settings: SplitConfig) -> Iterator[str]:
+    """All groups, stratum by stratum; a group of several strata belongs to its most frequent one."""
+    if settings.stratify is None:
+        groups_of = {"": rows["group_id"].drop_duplicates()}
+    else:
+        sizes = rows.groupby([settings.stratify, "group_id"], sort=True, observed=True, dropna=False).size()
+        counts = sizes.reset_index(name="count").sort_values("count", ascending=False, kind="stable")
+        strata = counts.drop_duplicates("group_id").groupby(settings.stratify, sort=True, dropna=False)
+        groups_of = {str(stratum): part["group_id"] for stratum, part in strata}
+    for stratum, groups in groups_of.items():
+        shuffled = keyed_generator("split", settings.seed, stratum).permutation(len(groups))
+        ordered = groups.sort_values().to_numpy()
+        yield from ordered[shuffled]
 
 
 def _check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: str) -> None:
-    owner: dict[str, str] = {}
+    owner = pd.Series(dtype="str")
     for which, rows in sides.items():
-        groups = rows["group_id"].unique()
-        for group in groups:
-            if group in owner:
-                raise DataError(f"split {name!r}: {settings.group} {group!r} is both in {owner[group]} and in {which}")
-            owner[group] = which
+        groups = pd.Index(rows["group_id"].unique())
+        if len(both := groups.intersection(owner.index, sort=False)):
+            raise DataError(f"split {name!r}: {settings.group} {both[0]!r} is both in {owner[both[0]]} and in {which}")
+        owner = pd.concat([owner, pd.Series(which, index=groups)])
         if len(groups) < settings.min_groups:
             raise DataError(
                 f"split {name!r}: {which} has {len(groups)} groups ({settings.group}), expected at least "
@@ -132,11 +150,17 @@ def _count(values: pd.Series) -> dict[str, int]:
     return {str(value): int(count) for value, count in values.value_counts().sort_index().items()}
 
 
+def end_sec(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Seconds from the beginning of the first file to the end of each."""
+    return np.cumsum(rows["duration_sec"].to_numpy(np.float64, na_value=0.0))
+
+
 def write_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: Path) -> dict[str, Any]:
     """Write each side as parquet, for people, and as Arrow, which readers map; then the summary."""
     for which, rows in sides.items():
         write_table(rows, folder / f"{which}.parquet")
-        table = pa.Table.from_pandas(rows, preserve_index=False)
+        # Readers find the file at a point of the whole duration without adding up all durations.
+        table = pa.Table.from_pandas(rows.assign(end_sec=end_sec(rows)), preserve_index=False)
         with written_aside(folder / f"{which}.arrow") as aside, pyarrow.ipc.new_file(aside, table.schema) as writer:
             writer.write_table(table)
     summary = summarize_split(sides, settings, folder)

@@ -45,6 +45,7 @@ def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
 def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
     """One fold, or one for each draw of shots.
 
+    Rows whose label does not occur in train are on no side: no score can be given for them.
     Pieces of one clip are never on two sides.
 
     Raises:
@@ -61,6 +62,7 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
             folds = [_fold(learnt & ~is_dev, is_dev, np.isin(value, task.test_values))]
         case "shots":
             folds = [_draw_shots(table, task, seed, draw) for draw in range(task.draws)]
+    folds = [_without_unknown_labels(fold, table[task.label].to_numpy(dtype=str)) for fold in folds]
     for fold in folds:
         if not (len(fold.train) and len(fold.dev) and len(fold.test)):
             raise DataError(
@@ -70,6 +72,12 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
         if table[task.label].iloc[fold.train].nunique() < 2:
             raise DataError(f"probe task on {task.label!r}: only one label to learn from")
     return folds
+
+
+def _without_unknown_labels(fold: Fold, labels: NDArray[np.str_]) -> Fold:
+    """Leave out what cannot be answered: dev and test rows whose label training does not have."""
+    known = np.unique(labels[fold.train])
+    return Fold(fold.train, *(side[np.isin(labels[side], known)] for side in (fold.dev, fold.test)))
 
 
 def _fold(is_train: NDArray[np.bool_], is_dev: NDArray[np.bool_], is_test: NDArray[np.bool_]) -> Fold:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from audiorig.randomness import keyed_generator
 
@@ -19,27 +20,30 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Score:
-    """A value and its bootstrap replicates (draws,)."""
+    """A value and its bootstrap replicates (draws,).
+
+    ``tail`` is the share of the replicates that lies outside the interval, on either side.
+    """
 
     value: float
     replicates: Floats
+    tail: float = 0.025
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The central 95 % of the draws in which the score exists (NaN where it does not)."""
-        low, high = np.nanquantile(self.replicates, [0.025, 0.975])
+        """95 %, from the draws in which the score exists (NaN where it does not)."""
+        low, high = np.nanquantile(self.replicates, [self.tail, 1 - self.tail])
         return float(low), float(high)
 
     def minus(self, other: "Score") -> "Score":
         """Paired difference: both must come from the same ``Resampling``."""
-        return Score(self.value - other.value, self.replicates - other.replicates)
+        return Score(self.value - other.value, self.replicates - other.replicates, self.tail)
 
     @staticmethod
     def mean(scores: Sequence["Score"]) -> "Score":
         """The mean over seeds, draw by draw."""
-        return Score(
-            float(np.mean([score.value for score in scores])), np.mean([score.replicates for score in scores], axis=0)
-        )
+        replicates = np.mean([score.replicates for score in scores], axis=0)
+        return Score(float(np.mean([score.value for score in scores])), replicates, scores[0].tail)
 
     @staticmethod
     def mean_of_draws(scores: Sequence["Score"], generator: np.random.Generator) -> "Score":
@@ -50,9 +54,19 @@ class Score:
         """
         replicates = np.stack([score.replicates for score in scores])
         chosen = generator.integers(len(scores), size=replicates.shape)
-        return Score(
-            float(np.mean([score.value for score in scores])), np.take_along_axis(replicates, chosen, 0).mean(0)
-        )
+        drawn = np.take_along_axis(replicates, chosen, 0).mean(0)
+        return Score(float(np.mean([score.value for score in scores])), drawn, scores[0].tail)
+
+
+def expanded_tail(num_units: int) -> float:
+    """Share of the replicates to leave out on either side of a 95 % interval.
+
+    The plain percentile interval of few groups is too narrow: over 6 voices it holds the truth in
+    86 of 100 cases. Hesterberg ("What Teachers Should Know About the Bootstrap", 2015) expands the
+    percentiles to where a t interval would lie; with many groups this is 2.5 % again.
+    """
+    reach = np.sqrt(num_units / max(1, num_units - 1)) * stats.t.ppf(0.975, max(1, num_units - 1))
+    return float(stats.norm.cdf(-reach))
 
 
 class Resampling:
@@ -70,6 +84,7 @@ class Resampling:
         self.is_over_items = self.num_groups < MIN_GROUPS
         self._index = np.arange(len(groups)) if self.is_over_items else index
         units = len(groups) if self.is_over_items else self.num_groups
+        self.tail = expanded_tail(units)
         generator = keyed_generator("bootstrap", *key)
         self._counts = generator.multinomial(units, np.full(units, 1 / units), size=draws).astype(np.float64)
 

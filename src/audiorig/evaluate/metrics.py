@@ -19,32 +19,32 @@ def classification_scores(
         is_predicted: (n, C) 1 for the predicted class; shares if there were several predictions.
         true: (n,) classes.
     """
-    confusion = np.zeros((len(true), num_classes, num_classes))
-    confusion[np.arange(len(true)), true] = is_predicted
-    total, drawn = resampling.totals(confusion)
+    of_true = np.eye(num_classes)[true]
+    counts = np.stack([is_predicted * of_true, of_true, is_predicted], axis=1)  # hits, support, predicted
+    total, drawn = resampling.totals(counts)
     f1, recall = _by_class(total)
-    occurs = total.sum(-1) > 0
+    occurs = total[1] > 0
     if resampling.groups_are_labels(true):
         # A draw then lacks whole classes, whose confusions it would forgive: macro means would come
         # out too high. The classes are the sample: their scores stay, their weights are drawn.
         drawn_f1, drawn_recall = (_drawn_mean(scores, true, resampling) for scores in (f1, recall))
     else:
-        drawn_f1, drawn_recall = (_mean_where(scores, drawn.sum(-1) > 0) for scores in _by_class(drawn))
-    return {
-        "accuracy": Score(float(_accuracy(total)), _accuracy(drawn)),
-        "macro_f1": Score(float(_mean_where(f1, occurs)), drawn_f1),
-        "balanced_accuracy": Score(float(_mean_where(recall, occurs)), drawn_recall),
+        drawn_f1, drawn_recall = (_mean_where(scores, drawn[:, 1] > 0) for scores in _by_class(drawn))
+    values = {
+        "accuracy": (_accuracy(total), _accuracy(drawn)),
+        "macro_f1": (_mean_where(f1, occurs), drawn_f1),
+        "balanced_accuracy": (_mean_where(recall, occurs), drawn_recall),
     }
+    return {name: Score(float(value), draws, resampling.tail) for name, (value, draws) in values.items()}
 
 
-def _accuracy(confusion: Floats) -> Floats:
-    return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))
+def _accuracy(counts: Floats) -> Floats:
+    return counts[..., 0, :].sum(-1) / counts[..., 1, :].sum(-1)
 
 
-def _by_class(confusion: Floats) -> tuple[Floats, Floats]:
-    """F1 and recall (..., C) of (..., C true, C predicted); 0 where a class does not occur."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    support, predicted = confusion.sum(-1), confusion.sum(-2)
+def _by_class(counts: Floats) -> tuple[Floats, Floats]:
+    """F1 and recall (..., C) of (..., 3, C) hits, support and predictions; 0 where a class does not occur."""
+    hits, support, predicted = (counts[..., row, :] for row in range(3))
     return 2 * hits / np.maximum(support + predicted, 1e-12), hits / np.maximum(support, 1e-12)
 
 

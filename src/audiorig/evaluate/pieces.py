@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from audiorig.data.audio import Samples, read_window
+from audiorig.data.audio import Samples, read_window, source_of_row
 from audiorig.data.channel import random_channel
 from audiorig.randomness import keyed_generator
 
@@ -59,7 +59,7 @@ class Pieces:
 
     def _read(self, index: int) -> Samples:
         row = self.table.iloc[index]
-        return read_window(self.root / row["wav_path"], int(row["start"]), self.length, self.sample_rate_hz)
+        return read_window(source_of_row(self.root, row), int(row["start"]), self.length, self.sample_rate_hz)
 
     def __getitem__(self, index: int) -> Samples:
         """float32 (T,)."""

@@ -113,7 +113,7 @@ def reconstruction_rows(
     for name in ("model", INTERPOLATION, VISIBLE_MEAN):
         error, drawn_error = resampling.totals(np.stack([each[name] for each in sums]))
         scores[name] = [
-            Score(float(1 - error[bin] / total[bin]), 1 - drawn_error[:, bin] / drawn_total[:, bin])
+            Score(float(1 - error[bin] / total[bin]), 1 - drawn_error[:, bin] / drawn_total[:, bin], resampling.tail)
             for bin in range(len(DISTANCES))
             if total[bin] > 0
         ]

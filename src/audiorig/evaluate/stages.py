@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 
 from audiorig.config import ProbeConfig, ProbeTask
-from audiorig.data.audio import read_window
+from audiorig.data.audio import read_window, source_of_row
 from audiorig.data.manifest import read_table
 from audiorig.data.split import SIDES
 from audiorig.errors import DataError
 from audiorig.evaluate.baselines import spectral_features
 from audiorig.evaluate.embed import embed
-from audiorig.evaluate.folds import task_rows
+from audiorig.evaluate.folds import make_folds, task_rows
 from audiorig.evaluate.pieces import Pieces
 from audiorig.evaluate.reconstruction import RebuiltClip, rebuild_clips, reconstruction_rows
 from audiorig.evaluate.systems import RANDOM, Features, TaskScorer
@@ -38,6 +38,24 @@ def untrained_like(model: WaveMAE, seed: int) -> WaveMAE:
     for name in ("bin_mean", "bin_std", "is_scored"):
         getattr(fresh, name).copy_(getattr(model, name))
     return fresh
+
+
+def plan_tasks(split: Path, settings: ProbeConfig) -> list[dict[str, Any]]:
+    """What each task would learn from and be tested on, in clips.
+
+    Raises:
+        DataError: if a task cannot be run on this split; better now than after the training.
+    """
+    sides = {side: read_table(split / f"{side}.parquet") for side in SIDES}
+    plan = []
+    for name, task in settings.tasks.items():
+        rows = task_rows(sides, task)
+        fold = make_folds(rows, task, settings.seed)[0]
+        counts = {side: len(getattr(fold, side)) for side in SIDES}
+        labels = sorted(rows[task.label].iloc[fold.train].astype(str).unique())
+        unknown = sorted(set(rows[task.label].astype(str)) - set(labels))
+        plan.append({"task": name, "clips": counts, "labels": labels, "labels_without_a_score": unknown})
+    return plan
 
 
 def probe_model(model: WaveMAE, split: Path, root: Path, settings: ProbeConfig, system: str) -> list[dict[str, Any]]:
@@ -75,12 +93,12 @@ def reconstruct_model(
     rows = test.iloc[np.sort(order[: settings.reconstruction_clips])]
     rate, shortest = model.config.sample_rate_hz, 2 * model.shape.stride * model.stft.hop
     clips, groups = [], []
-    for path, duration_sec, group in zip(rows["wav_path"], rows["duration_sec"], rows["group_id"], strict=True):
-        start = max(0, int(duration_sec * rate) - crop_samples) // 2
-        waveform = read_window(root / path, start, crop_samples, rate)
+    for _, row in rows.iterrows():
+        start = max(0, int(row["duration_sec"] * rate) - crop_samples) // 2
+        waveform = read_window(source_of_row(root, row), start, crop_samples, rate)
         if len(waveform) >= shortest:
-            clips.append((str(path), waveform))
-            groups.append(str(group))
+            clips.append((str(row["wav_path"]), waveform))
+            groups.append(str(row["group_id"]))
     if not clips:
         raise DataError(f"{split / 'test.parquet'}: no clip is longer than {shortest / rate:.2f} s")
     built = rebuild_clips(model, clips, settings.seed)

@@ -39,7 +39,7 @@ class TaskScorer:
     """Scores all systems on one task; every score shares the same bootstrap draws."""
 
     def __init__(self, name: str, task: ProbeTask, table: pd.DataFrame, settings: ProbeConfig, system: str) -> None:
-        self.name, self.settings, self.system = name, settings, system
+        self.name, self.settings, self.system, self.table = name, settings, system, table
         self.folds = make_folds(table, task, settings.seed)
         names, self.labels = np.unique(table[task.label].to_numpy(dtype=str), return_inverse=True)
         self.num_classes = len(names)
@@ -58,16 +58,21 @@ class TaskScorer:
         for name, result in by_layer.items():
             self._add(f"{self.system}, {name}", self._scores(result), layer=name, dev_accuracy=result.dev_accuracy)
         encoder = self._scores(by_layer[layer])
-        self._add(self.system, encoder, layer=layer)
+        seen = int((self.table["split_side"].iloc[self.tested] == "train").sum())
+        self._add(self.system, encoder, layer=layer, num_pretrained=seen)
         controls = {name: self._scores(self._linear(matrix)) for name, matrix in features.spectral.items()}
-        randoms = [self._scores(self._linear(each[layer])) for each in features.random_encoders]
-        for seed, scores in enumerate(randoms):
-            self._add(f"{RANDOM}, seed {seed}", scores, layer=layer, seed=seed)
+        randoms = []
+        for seed, each in enumerate(features.random_encoders):
+            # A control may choose its layer on dev as the encoder may: anything else would flatter.
+            own = {name: self._linear(each[name]) for name in self._candidates(each)}
+            own_layer = self._headline_layer(own)
+            randoms.append(self._scores(own[own_layer]))
+            self._add(f"{RANDOM}, seed {seed}", randoms[-1], layer=own_layer, seed=seed)
         controls[RANDOM] = {name: Score.mean([scores[name] for scores in randoms]) for name in encoder}
         controls[MAJORITY] = self._scores(majority_probe(self.labels, self.folds))
         controls[SHUFFLED] = self._shuffled(features.encoder[layer])
         for name, scores in controls.items():
-            self._add(name, scores, layer=layer if name in (RANDOM, SHUFFLED) else None)
+            self._add(name, scores, layer=layer if name == SHUFFLED else None)
             self._add(f"{self.system} minus {name}", {m: encoder[m].minus(s) for m, s in scores.items()}, layer=layer)
         self._add_neighbours(features, layer)
         return self.rows
@@ -76,6 +81,10 @@ class TaskScorer:
         if self.settings.layer == "all":
             return ALL_BLOCKS
         return max(by_layer, key=lambda layer: by_layer[layer].dev_accuracy)
+
+    def _candidates(self, features: dict[str, Floats]) -> list[str]:
+        """Layers that the headline may be taken from."""
+        return [ALL_BLOCKS] if self.settings.layer == "all" else list(features)
 
     def _linear(self, matrix: Floats) -> ProbeResult:
         return linear_probe(matrix, self.labels, self.folds, self.settings.inverse_penalties)

@@ -26,6 +26,7 @@ class Estimate:
     interval_over: str
     layer: str | None = None
     dev_accuracy: float | None = None
+    num_pretrained: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -50,6 +51,7 @@ class Scores:
                 row["interval_over"],
                 row["layer"],
                 row.get("dev_accuracy"),
+                row.get("num_pretrained", 0),
             )
 
     @property

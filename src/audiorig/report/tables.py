@@ -63,9 +63,19 @@ def probe_table(scores: Scores, task: str, system: str) -> Table:
     return Table(
         headers,
         rows,
-        what_was_resampled(scores, task),
+        f"{what_was_resampled(scores, task)}{what_was_pretrained(scores, task, system)}",
         numeric=frozenset(range(1, len(headers))),
         strong=frozenset({0} if systems[:1] == [system] else ()),
+    )
+
+
+def what_was_pretrained(scores: Scores, task: str, system: str) -> str:
+    """Whether the encoder has heard what it is tested on."""
+    mine = scores.get(task, system)
+    if mine is None or not mine.num_pretrained:
+        return ""
+    return (
+        f" {mine.num_pretrained} of the test items are of the encoder's own training side, which it heard unlabelled."
     )
 
 

@@ -45,16 +45,17 @@ def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
 def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str:
     """E.g. "Language on held-out participants: accuracy .965 [...]; 31.9 points above log-mel [...]".
 
-    The other spectral controls are named where the encoder is not certain to be above them.
+    Of the other spectral controls the best is named, and each that the encoder is not certain to be above.
     """
     mine = scores.get(task, system)
     if mine is None:
         return ""
     differences = {control: scores.difference(task, system, control) for control in (*CALLED, *OTHERS)}
+    best = max((LOG_MEL, *OTHERS), key=lambda control: getattr(scores.get(task, control), "value", -1.0))
     named = {
         CALLED.get(control, control): difference
         for control, difference in differences.items()
-        if difference and (control in CALLED or difference.direction != "above")
+        if difference and (control in CALLED or control == best or difference.direction != "above")
     }
     return "; ".join([f"{task_title(task)}{where}: accuracy {with_interval(mine)}", *compared(named)]) + "."
 

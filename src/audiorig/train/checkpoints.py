@@ -53,24 +53,29 @@ def broken_because(folder: Path) -> str | None:
 
 
 def step_of(folder: Path) -> int:
-    """N of ``step-N``."""
-    return int(folder.name.removeprefix("step-"))
+    """Step of a sealed checkpoint, whatever its folder is called."""
+    return int(read_json(folder / SEAL)["step"])
 
 
 def list_checkpoints(root: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
     folders = [path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
-    return sorted(folders, key=step_of, reverse=True)
+    return sorted(folders, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
 
 
-def newest_whole(root: Path) -> Path | None:
-    """The newest checkpoint whose seal holds; reports each that it passes over."""
+def newest_whole(root: Path, fingerprint: Mapping[str, Any]) -> Path | None:
+    """The newest checkpoint of this run whose seal holds; reports each that it passes over."""
     for folder in list_checkpoints(root):
-        reason = broken_because(folder)
+        reason = broken_because(folder) or _foreign_because(folder, fingerprint)
         if reason is None:
             return folder
         log.warning("%s: passed over: %s", folder, reason)
     return None
+
+
+def _foreign_because(folder: Path, fingerprint: Mapping[str, Any]) -> str | None:
+    changes = differences(read_json(folder / SEAL)["fingerprint"], fingerprint)
+    return f"it belongs to other settings: {'; '.join(changes)}" if changes else None
 
 
 def rotate(root: Path, keep: int) -> None:

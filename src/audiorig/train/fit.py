@@ -1,6 +1,7 @@
 """From an experiment to ``final.ckpt``: resume, train, stop in good order, export."""
 
 import logging
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -19,8 +20,7 @@ from audiorig.files import write_json, written_aside
 from audiorig.train import checkpoints
 from audiorig.train.callbacks import ProgressBar, StopInGoodOrder, TensorBoard
 from audiorig.train.experiment import Experiment
-from audiorig.train.owner import ownership
-from audiorig.train.trainer import RigTrainer
+from audiorig.train.trainer import RigTrainer, precision
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ def fit(
 ) -> tuple[list[dict[str, Any]], int]:
     """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
 
+    The caller holds the ``ownership`` of the folder, until what it makes of the result is written.
+
     Args:
         folder: the run's folder; ``checkpoints/`` and ``tensorboard/`` are written into it.
         resume_from: a checkpoint to go on from instead.
@@ -47,46 +49,50 @@ def fit(
 
     Raises:
         Unfinished: if the run was stopped before its end; it is saved.
-        ResumeError: if ``resume_from`` does not fit, or another process is training this run.
+        ResumeError: if ``resume_from`` does not fit.
     """
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_warning()
     torch.set_num_threads(settings.cpu_threads)
     root = folder / "checkpoints"
     fingerprint = run_fingerprint(experiment, settings, seed)
-    with ownership(folder / "owner.json"):
-        if resume_from is not None:
-            checkpoints.require_same_run(resume_from, fingerprint)
-        checkpoints.prepare_folder(root, fingerprint)
-        start = resume_from or checkpoints.newest_whole(root)
-        if start is not None and checkpoints.step_of(start) >= settings.max_steps:
-            log.info("%s holds the whole run: nothing to train", start)
-            return load_finished(experiment.model, start), settings.max_steps
-        stopper = StopInGoodOrder(stop_after_steps)
-        step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
-        callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
-        trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
-        trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
-        trainer.fingerprint = fingerprint
-        log.info("resuming from %s", start) if start else log.info("starting from step 0")
-        trainer.train(resume_from_checkpoint=str(start) if start else None)
-        if trainer.state.global_step < settings.max_steps:
-            raise Unfinished(
-                f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
-                f"the state is saved in {root}, run the same command again to go on"
-            )
-        return training_log(trainer.state), checkpoints.step_of(start) if start else 0
+    if resume_from is not None:
+        checkpoints.require_same_run(resume_from, fingerprint)
+    checkpoints.prepare_folder(root, fingerprint)
+    start = resume_from or checkpoints.newest_whole(root, fingerprint)
+    first_step = checkpoints.step_of(start) if start else 0
+    if start is not None and first_step >= settings.max_steps:
+        log.info("%s holds the whole run: nothing to train", start)
+        return load_finished(experiment.model, start), first_step
+    stopper = StopInGoodOrder(stop_after_steps)
+    step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
+    callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
+    trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
+    trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
+    trainer.fingerprint = fingerprint
+    log.info("resuming from %s", start) if start else log.info("starting from step 0")
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    if trainer.state.global_step < settings.max_steps:
+        raise Unfinished(
+            f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
+            f"the state is saved in {root}, run the same command again to go on"
+        )
+    return training_log(trainer.state), first_step
 
 
 def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) -> dict[str, Any]:
     """What must be equal for one run to go on from another's checkpoint."""
     train = settings.model_dump(mode="json", exclude=set(settings.operation_keys()))
-    return {"seed": seed, "train": train, **experiment.fingerprint}
+    return {"seed": seed, "train": train, "computed_in": precision(settings), **experiment.fingerprint}
 
 
 def training_log(state: TrainerState) -> list[dict[str, Any]]:
-    """The entries that describe steps; not the summary of speed at the end, which is never equal."""
-    return [entry for entry in state.log_history if "train_runtime" not in entry]
+    """The entries that describe steps; not the summary of speed at the end, which is never equal.
+
+    What was not finite (the loss of a step that was skipped for it) is None: JSON has no NaN.
+    """
+    steps = [entry for entry in state.log_history if "train_runtime" not in entry]
+    return [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in steps]
 
 
 def load_finished(model: PreTrainedModel, checkpoint: Path) -> list[dict[str, Any]]:

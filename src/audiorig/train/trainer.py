@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainingArguments
 
 from audiorig.config import TrainConfig
+from audiorig.data.prefetch import ReadAhead, as_it_is
 from audiorig.errors import DataError
 from audiorig.randomness import random_state_fence
 from audiorig.train import checkpoints
@@ -26,8 +27,7 @@ from audiorig.train.sampler import StepSampler
 def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> TrainingArguments:
     """The Trainer's arguments for our settings."""
     schedules = {"cosine": "cosine_with_min_lr", "linear": "linear", "constant": "constant_with_warmup"}
-    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         max_steps=settings.max_steps,
         per_device_train_batch_size=settings.batch_size,
@@ -40,9 +40,9 @@ def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> Traini
         lr_scheduler_type=schedules[settings.schedule],
         lr_scheduler_kwargs={"min_lr_rate": settings.min_lr_share} if settings.schedule == "cosine" else {},
         max_grad_norm=settings.clip_norm,
-        bf16=settings.precision == "bf16" or (settings.precision == "auto" and has_bf16),
+        bf16=precision(settings) == "bf16",
         logging_strategy="steps",
-        logging_steps=settings.log_steps,
+        logging_steps=1,  # sums are not part of a checkpoint: longer intervals would not resume exactly
         eval_strategy="steps",
         eval_steps=settings.eval_steps,
         save_strategy="steps",
@@ -56,6 +56,16 @@ def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> Traini
         disable_tqdm=True,  # the bar is ours
         use_cpu=not torch.cuda.is_available(),
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process, one device: never wrap the model in DataParallel
+    return arguments
+
+
+def precision(settings: TrainConfig) -> str:
+    """What the model computes in on this machine: bf16 or fp32."""
+    if settings.precision != "auto":
+        return settings.precision
+    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if has_bf16 else "fp32"
 
 
 class PartSums:
@@ -108,10 +118,14 @@ class RigTrainer(Trainer):
             self.args.world_size,
         )
         workers = self.settings.num_workers
+        dataset: Any = self.experiment.train_dataset
+        collate: Any = self.experiment.collate
+        if workers == 0:
+            dataset, collate = ReadAhead(dataset, collate, sampler), as_it_is
         return DataLoader(
-            cast(Dataset, self.experiment.train_dataset),
+            cast(Dataset, dataset),
             batch_sampler=sampler,
-            collate_fn=self.experiment.collate,
+            collate_fn=collate,
             num_workers=workers,
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # or iter() would draw from the global state

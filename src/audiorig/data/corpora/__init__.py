@@ -1,24 +1,47 @@
-"""Corpora: one module each, from a folder to the rows of a manifest."""
+"""Corpora: one module each, from what lies in a folder to the rows of a manifest."""
 
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
-from audiorig.config import CorpusSection, DemoCorpus, FolderCorpus
-from audiorig.data.corpora import folder
+from audiorig.config import CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus
+from audiorig.data.corpora.emilia import describe_clips as describe_emilia
+from audiorig.data.corpora.folder import describe_clips as describe_folder
 
 
-def list_clips(corpus: CorpusSection, root: Path) -> pd.DataFrame:
-    """The audio files of a corpus, and what is known of them.
+def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
+    """What the names of a corpus' audio end with; ``.tar`` are archives of such files."""
+    match corpus:
+        case FolderCorpus() | EmiliaCorpus():
+            return corpus.extensions
+        case DemoCorpus():
+            return (".wav",)
+    raise _unknown(corpus)
+
+
+def has_sidecars(corpus: CorpusSection) -> bool:
+    """Whether a JSON file of the same stem says something about a clip."""
+    return isinstance(corpus, EmiliaCorpus)
+
+
+def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.DataFrame:
+    """What is known of the files of a scan.
 
     Returns:
-        A row per file: ``wav_path`` (below root), ``participant_id``, ``recording_id``, then
-        the corpus' own columns. Nothing has been opened yet.
+        A row per file, also of files that are known and absent: ``wav_path`` (below root),
+        ``participant_id``, ``recording_id``, then the corpus' own columns.
     """
     match corpus:
         case FolderCorpus():
-            return folder.list_clips(corpus, root)
+            return describe_folder(corpus, root, scan)
+        case EmiliaCorpus():
+            return describe_emilia(corpus, root, scan)
         case DemoCorpus():
             made = FolderCorpus(kind="folder", root=str(root), metadata="metadata.csv")
-            return folder.list_clips(made, root)
-    raise TypeError(f"no module lists corpora of the kind {type(corpus).__name__}")
+            return describe_folder(made, root, scan)
+    raise _unknown(corpus)
+
+
+def _unknown(corpus: CorpusSection) -> TypeError:
+    return TypeError(f"no module lists corpora of the kind {type(corpus).__name__}")

@@ -1,22 +1,22 @@
 """Any tree of audio files, with an optional CSV of what is known about them."""
 
-import os
 import warnings
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
+import pyarrow as pa
 
 from audiorig.config import FolderCorpus
 from audiorig.errors import DataError
 
 UNKNOWN = "unknown"
-RESERVED = ("group_id", "start", "split_side")
+RESERVED = ("group_id", "start", "split_side", "end_sec")
+EXTENSION = r"([^/])\.[^./]+$"
 KEY = "\0key"  # what files and rows are joined by; no CSV has such a column
 
 
-def list_clips(corpus: FolderCorpus, root: Path) -> pd.DataFrame:
-    """Every entry below root whose name ends like audio, joined with the metadata.
+def describe_clips(corpus: FolderCorpus, root: Path, scan: pa.Table) -> pd.DataFrame:
+    """Every entry of a scan, joined with the metadata.
 
     Entries that are no files, and files that the metadata names but the folder lacks, are rows
     too: validation reports them.
@@ -28,30 +28,23 @@ def list_clips(corpus: FolderCorpus, root: Path) -> pd.DataFrame:
     Raises:
         DataError: if the metadata is unreadable, lacks the key column or names a file twice.
     """
-    paths = find_audio(root, corpus.extensions)
+    found = pd.DataFrame({"wav_path": scan["wav_path"].to_pandas()})
     if corpus.metadata is None:
-        return _identify(pd.DataFrame({"wav_path": paths}))
+        return identify(found)
     path = root / corpus.metadata
-    keys = paths if corpus.join == "path" else [PurePosixPath(name).stem for name in paths]
     table = read_metadata(path, corpus)
-    if twice := [key for key, count in Counter(keys).items() if count > 1 and key in set(table[KEY])]:
-        raise DataError(f"{path}: {corpus.key} {twice[0]!r} is the name of several files; join by path instead")
-    joined = pd.DataFrame({"wav_path": paths, KEY: keys}).merge(table, on=KEY, how="outer")
+    found[KEY] = found["wav_path"] if corpus.join == "path" else stems(found["wav_path"]).str.rsplit("/", n=1).str[-1]
+    twice = found.loc[found[KEY].duplicated(), KEY]
+    if len(twice := twice[twice.isin(table[KEY])]):
+        raise DataError(f"{path}: {corpus.key} {twice.iloc[0]!r} is the name of several files; join by path instead")
+    joined = found.merge(table, on=KEY, how="outer")
     joined["wav_path"] = joined["wav_path"].fillna(joined[KEY])
-    return _identify(joined.drop(columns=KEY).fillna(""))
+    return identify(joined.drop(columns=KEY).fillna(""))
 
 
-def find_audio(root: Path, extensions: tuple[str, ...]) -> list[str]:
-    """Sorted paths below root, with ``/`` between folders; links to folders are not followed."""
-    wanted = tuple(extension.lower() for extension in extensions)
-    found = []
-    for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            if name.lower().endswith(wanted) and not name.startswith("."):
-                path = Path(folder, name).relative_to(root).as_posix()
-                # Names that are no UTF-8 cannot stand in a table: show the odd bytes.
-                found.append(os.fsencode(path).decode("utf-8", "backslashreplace"))
-    return sorted(found)
+def stems(paths: pd.Series) -> pd.Series:
+    """Paths without the extension."""
+    return paths.str.replace(EXTENSION, r"\1", regex=True)
 
 
 def read_metadata(path: Path, corpus: FolderCorpus) -> pd.DataFrame:
@@ -92,15 +85,14 @@ def _inside_root(name: str, metadata: Path) -> str:
     return str(pure)
 
 
-def _identify(table: pd.DataFrame) -> pd.DataFrame:
+def identify(table: pd.DataFrame) -> pd.DataFrame:
     """Fill in participant and recording where the corpus does not say."""
     table = table.copy()
-    if "participant_id" not in table:
-        table["participant_id"] = UNKNOWN
-    table["participant_id"] = table["participant_id"].replace("", UNKNOWN)
+    participant = table.get("participant_id", "")
+    table["participant_id"] = pd.Series(participant, index=table.index, dtype="str").replace("", UNKNOWN)
     if "recording_id" not in table:
-        table["recording_id"] = ""
-    own_path = table["wav_path"].map(lambda path: str(PurePosixPath(path).with_suffix("")))
-    table["recording_id"] = table["recording_id"].where(table["recording_id"] != "", own_path)
+        table["recording_id"] = stems(table["wav_path"])
+    elif len(unnamed := table.index[table["recording_id"] == ""]):
+        table.loc[unnamed, "recording_id"] = stems(table.loc[unnamed, "wav_path"])
     first = ["wav_path", "participant_id", "recording_id"]
     return table[[*first, *(column for column in table if column not in first)]]
