@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from audiorig.config import Reason, ValidationConfig
 from audiorig.data.checks import Clip, Report, check_clip
+from audiorig.data.frame_sums import compile_ahead
 from audiorig.data.isolation import Limits, Work, map_isolated
 from audiorig.data.reasons import MEANINGS, Problem
 from audiorig.errors import DataError
@@ -53,6 +54,7 @@ def validate_corpus(
         the summary: counts by severity and reason, hours kept and left out. All are in the order
         of the manifest and do not depend on the number of workers.
     """
+    compile_ahead()
     work = Work(partial(check_clip, root, bounds), _blame, _num_bytes, limits or Limits())
     problems, stats = _Rows(PROBLEM_COLUMNS), _Rows(STATS_COLUMNS)
     with tqdm(total=len(manifest), desc="validate", unit="file", mininterval=1) as bar:
