@@ -8,9 +8,10 @@ is a matter of starting further on.
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from audiorig.randomness import keyed_generator
+from audiorig.randomness import KeyedPermutation
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):
@@ -34,13 +35,15 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
         return self.num_batches
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, order = -1, np.empty(0, dtype=np.int64)
         for batch in range(self.num_batches):
             first = (batch * self.world_size + self.rank) * self.batch_size
-            keys = []
-            for position in range(first, first + self.batch_size):
-                if position // self.num_items != epoch:
-                    epoch = position // self.num_items
-                    order = keyed_generator("order", self.seed, epoch).permutation(self.num_items)
-                keys.append((epoch, int(order[position % self.num_items])))
-            yield keys
+            yield self._keys(np.arange(first, first + self.batch_size))
+
+    def _keys(self, positions: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """What stands at some consecutive positions of the stream."""
+        keys: list[tuple[int, int]] = []
+        epochs, places = np.divmod(positions, self.num_items)
+        for epoch in np.unique(epochs):
+            order = KeyedPermutation(self.num_items, "order", self.seed, epoch)
+            keys += [(int(epoch), item) for item in order[places[epochs == epoch]].tolist()]
+        return keys
