@@ -103,6 +103,7 @@ def _shuffled_groups(rows: pd.DataFrame, settings: SplitConfig) -> Iterator[str]
 
 def _check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: str) -> None:
     owner = pd.Series(dtype="str")
+    total = sum(rows["group_id"].nunique() for rows in sides.values())
     for which, rows in sides.items():
         groups = pd.Index(rows["group_id"].unique())
         if len(both := groups.intersection(owner.index, sort=False)):
@@ -111,7 +112,8 @@ def _check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: st
         if len(groups) < settings.min_groups:
             raise DataError(
                 f"split {name!r}: {which} has {len(groups)} groups ({settings.group}), expected at least "
-                f"{settings.min_groups}; change shares, or set splits.{name}.min_groups if that is meant"
+                f"{settings.min_groups}; with {total} groups in all, give it a larger share (shares: [0.5, 0.25, 0.25]), "
+                f"or set splits.{name}.min_groups if that is meant"
             )
 
 
