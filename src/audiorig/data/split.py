@@ -112,8 +112,8 @@ def _check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: st
         if len(groups) < settings.min_groups:
             raise DataError(
                 f"split {name!r}: {which} has {len(groups)} groups ({settings.group}), expected at least "
-                f"{settings.min_groups}; with {total} groups in all, give it a larger share (shares: [0.5, 0.25, 0.25]), "
-                f"or set splits.{name}.min_groups if that is meant"
+                f"{settings.min_groups}; with {total} groups in all, give it a larger share "
+                f"(shares: [0.5, 0.25, 0.25]), or set splits.{name}.min_groups if that is meant"
             )
 
 
