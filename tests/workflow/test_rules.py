@@ -47,18 +47,15 @@ def test_no_retries_and_no_run_in_rules() -> None:
         assert not re.search(r"^    (retries|run|script):", text, re.MULTILINE), name
 
 
-def test_a_failing_script_fails_its_job(finished) -> None:
-    """`script | tee log` must not end well when the script does not."""
-    script = finished.folder / "workflow" / "scripts" / "metrics.py"
+def test_a_failing_script_fails_its_job(checkout) -> None:
+    """`script | log FILE` must not end well when the script does not."""
+    script = checkout.folder / "workflow" / "scripts" / "resolve.py"
     original = script.read_text()
     try:
         script.write_text("raise SystemExit(3)")
-        done = finished.snakemake(
-            "--configfile", "tiny.yaml", "--forcerun", "metrics", "--", "results/tiny/metrics.json"
-        )
+        done = checkout.snakemake("results/smoke/config/data.yaml")
     finally:
         script.write_text(original)
-        finished.snakemake("--configfile", "tiny.yaml", "--rerun-incomplete")
     assert done.returncode != 0
     assert "non-zero exit status 3" in done.stdout
 
