@@ -51,6 +51,11 @@ _CODECS = {
 }
 
 
+def codec_of(file: soundfile.SoundFile) -> str:
+    """The project's name of what an open file is coded in."""
+    return "flac" if file.format == "FLAC" else _CODECS.get(file.subtype, file.subtype.lower())
+
+
 class CodedFile:
     """An open file that libsndfile decodes, or a member of an archive.
 
@@ -66,7 +71,7 @@ class CodedFile:
         if self._file.format == "FLAC" and self._file.frames >= UNKNOWN:
             self._write_length(self._find_end())
         self._was_read = False
-        codec = "flac" if self._file.format == "FLAC" else _CODECS.get(self._file.subtype, self._file.subtype.lower())
+        codec = codec_of(self._file)
         num_samples = self._file.frames
         if codec in MPEG and not self._has_length():
             num_samples = self._count()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from audiorig.data.compressed import codec_of
 from audiorig.data.headers import PlainHeader, read_plain_header
 from audiorig.data.levels import FRAME_SEC
 from audiorig.data.plain import PlainFile
@@ -23,20 +24,6 @@ AnyArray = npt.NDArray[Any]
 
 BLOCK_VALUES = 1 << 19  # tried 2**15 to 2**20: small blocks stay in a core's own cache, but cost more calls
 FULL_SCALE = 1 - 1.5 / 2**15  # of formats finer than 16 bits: audio that clipped often had 16 bits then
-
-_CODECS = {
-    "PCM_S8": "pcm_s8",
-    "PCM_U8": "pcm_u8",
-    "PCM_16": "pcm_s16",
-    "PCM_24": "pcm_s24",
-    "PCM_32": "pcm_s32",
-    "FLOAT": "float32",
-    "DOUBLE": "float64",
-    "ULAW": "mulaw",
-    "MPEG_LAYER_I": "mp1",
-    "MPEG_LAYER_II": "mp2",
-    "MPEG_LAYER_III": "mp3",
-}
 
 
 @dataclass(frozen=True)
@@ -155,7 +142,7 @@ def _decoded_stream(file: soundfile.SoundFile) -> Stream:
     else:  # 16 bits and less
         dtype, scale, full_scale = "int16", 2.0**15, 2.0**15 - 1
     return Stream(
-        codec="flac" if file.format == "FLAC" else _CODECS.get(file.subtype, file.subtype.lower()),
+        codec=codec_of(file),
         sample_rate_hz=file.samplerate,
         channels=file.channels,
         num_promised=file.frames,
