@@ -13,7 +13,7 @@ from audiorig.config import DemoCorpus, EmiliaCorpus, FolderCorpus, ProbeTask, R
 
 HEAD = """# Settings
 
-Made from `src/audiorig/config.py` by `make docs`: do not edit.
+Made from `src/audiorig/config` by `make docs`: do not edit.
 
 A run is a file of `config/runs`, or a key of a config file that you give with `--configfile`. It states what differs
 from the run that it `extends`; `null` takes an inherited setting away. A key of the command line beats the file:

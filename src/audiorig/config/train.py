@@ -1,0 +1,61 @@
+"""How a model is trained."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from audiorig.config.base import Section
+
+
+class TrainingProbeConfig(Section):
+    """A linear probe while training: it watches, it changes nothing."""
+
+    every_steps: int = Field(0, ge=0, description="Steps between two probes; 0: none.")
+    label: str = Field("language", description="Manifest column to predict.")
+    where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Keep rows whose column holds one of these values."
+    )
+    group: str = Field("participant_id", description="Column whose values the bootstrap resamples.")
+    train_clips: int = Field(200, ge=2, description="Clips of the training side to learn from, drawn once.")
+    dev_clips: int = Field(100, ge=2, description="Clips of dev to score, drawn once.")
+
+
+class TrainConfig(Section):
+    """How the model is trained. Keys under OPERATION do not change the result of a step."""
+
+    max_steps: int = Field(1400, ge=1, description="Optimizer steps of the whole run.")
+    batch_size: int = Field(24, ge=1, description="Items per device and micro-batch.")
+    accumulation: int = Field(1, ge=1, description="Micro-batches per optimizer step.")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(0.05, ge=0, description="AdamW decay; none on norms, biases, GRN and tokens.")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW momenta.")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises.")
+    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the rate after warm-up.")
+    min_lr_share: float = Field(0.01, ge=0, le=1, description="Last rate of the cosine, as a share of the peak.")
+    clip_norm: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bfloat16 on GPUs that have it, float32 elsewhere."
+    )
+    cpu_threads: int = Field(2, ge=1, description="Threads of one process; results are equal for equal counts only.")
+    max_bad_steps: int = Field(10, ge=1, description="Steps in a row with a non-finite gradient before the run stops.")
+    compile: bool = Field(
+        False, description="Compile the blocks with torch.compile: a minute at the start, then faster steps."
+    )
+    # operation
+    num_workers: int = Field(
+        0, ge=0, description="Worker processes that read crops; 0: two threads of this process read ahead."
+    )
+    eval_steps: int = Field(100, ge=1, description="Steps between two evaluations on dev.")
+    save_steps: int = Field(100, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, description="Newest checkpoints that are kept.")
+
+    audio_steps: int = Field(100, ge=0, description="Steps between two logs of rebuilt audio; 0: none.")
+    audio_clips: int = Field(3, ge=1, description="Dev clips whose audio is logged.")
+    probe: TrainingProbeConfig = TrainingProbeConfig()
+
+    def operation_keys(self) -> tuple[str, ...]:
+        """Settings that may change between two halves of a run."""
+        return (
+            *("num_workers", "eval_steps", "save_steps", "keep_checkpoints", "max_bad_steps"),
+            *("audio_steps", "audio_clips", "probe"),
+        )
