@@ -19,15 +19,21 @@ rule all:
 
 include: "rules/settings.smk"
 include: "rules/corpora.smk"
+include: "rules/pretrained.smk"
+include: "rules/features.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/sweep.smk"
 
 
 localrules:
     all,
     resolve,
     resolve_corpus,
+    fetch_pretrained,
     metrics,
+    against,
     report,
+    sweep,
     compare,

@@ -1,13 +1,15 @@
 # Settings, read and checked once, before any job; and what the rules ask of them. No rules here.
-import re
 import sys
+from dataclasses import asdict
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f"source '{ROOT}/workflow/prelude.sh'; ")
 
-from audiorig.config import STAGES, DemoCorpus, FolderCorpus
-from audiorig.config_files import Settings, canonical_json, check_targets, corpus_root
+from audiorig.config import STAGES, DemoCorpus, FolderCorpus, TeacherConfig
+from audiorig.config_checks import canonical_json, one_of
+from audiorig.config_files import Settings, corpus_root
+from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 
 try:
@@ -18,11 +20,16 @@ except ConfigError as error:
 
 
 wildcard_constraints:
-    run="|".join(map(re.escape, SETTINGS.run_names)),
-    corpus="|".join(map(re.escape, SETTINGS.corpus_names)),
+    run=SETTINGS.run_pattern,
+    sweep=one_of(SETTINGS.sweep_names),
+    corpus=one_of(SETTINGS.corpus_names),
+    pretrained=one_of(SETTINGS.pretrained_names),
     stage="|".join(STAGES),
     split="[^/]+",
     shard=r"\d+",
+    shards=r"\d+",
+    pitch="[^/]+",
+    teacher="[^/]+",
 
 
 def corpus_file(pattern):
@@ -35,6 +42,20 @@ def corpus_file(pattern):
 
 CORPUS = corpus_file("results/corpora/{corpus}/corpus.yaml")
 SPLIT = corpus_file("results/corpora/{corpus}/splits/{split}/split_summary.json")
+
+
+def shared(pattern, *stages):
+    """Input function: a file that rests on some stages' settings alone, of the run that stands for all equal ones."""
+    return lambda wildcards: pattern.format(run=SETTINGS.standing_for(wildcards.run, *stages))
+
+
+STATISTICS = shared("results/{run}/statistics.safetensors", "data")
+PLAN = shared("results/{run}/probe/plan.json", "data", "probe")
+
+
+def of_both(pattern):
+    """Input function: a file of a run, and that of the run that its `report.compare_with` means."""
+    return lambda wildcards: [pattern.format(run=run) for run in (wildcards.run, SETTINGS.compared_with(wildcards.run))]
 
 
 def split_folder(wildcards):
@@ -61,3 +82,27 @@ def scans_of(wildcards):
 def memory_for(wildcards):
     """Megabytes for all rows of a corpus: 1.5 GB for each million of files, about one million a shard."""
     return 1000 + 1500 * SETTINGS.corpus(wildcards.corpus).manifest.num_shards
+
+
+def pitch_shards(wildcards):
+    """The measured pitch that a run's pitch decoder learns from; none without that decoder."""
+    run = SETTINGS.run(wildcards.run)
+    if not run.model.weights.aux_crepe or run.pitch.source == "live":
+        return []
+    key, num_shards = run.pitch.key(run.data.sample_rate_hz, run.spectrogram.hop), run.pitch.num_shards
+    folder = f"results/corpora/{run.data.corpus}/features/{key}"
+    return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
+
+
+def teacher_shards(wildcards):
+    """The features that a run's W2V decoder learns; none where the model computes BEST-RQ codes itself."""
+    run = SETTINGS.run(wildcards.run)
+    if not run.model.weights.aux_w2v or run.teacher.kind == "bestrq":
+        return []
+    folder = f"results/corpora/{run.data.corpus}/splits/{run.data.split}/teacher/{run.teacher.key}"
+    num_shards = run.teacher.num_shards
+    return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
+
+
+def pretrained_of_teacher(wildcards):
+    return f"pretrained/{TeacherConfig.of_key(wildcards.teacher).pretrained}/manifest.json"

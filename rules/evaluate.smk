@@ -56,12 +56,15 @@ rule reconstruct:
     input:
         config="results/{run}/config/probe.yaml",
         data_config="results/{run}/config/data.yaml",
+        features_config="results/{run}/config/features.yaml",
+        pitch=pitch_shards,
         corpus=ancient(CORPUS),
         split=SPLIT,
         model="results/{run}/model",
     output:
         scores="results/{run}/reconstruction/scores.json",
         examples="results/{run}/reconstruction/examples.npz",
+        items="results/{run}/reconstruction/items.parquet",
         provenance="results/{run}/reconstruction/scores.json.provenance.json",
     log:
         "results/{run}/logs/reconstruct.log",
@@ -79,8 +82,9 @@ rule reconstruct:
         "Rebuilding hidden frames of {wildcards.run}'s test clips"
     shell:
         "python workflow/scripts/reconstruct.py --config {input.config} --data-config {input.data_config}"
-        " --corpus {input.corpus} --split {params.split} --model {input.model} --output {output.scores}"
-        " --examples {output.examples} 2>&1 | log {log}"
+        " --features-config {input.features_config} --pitch {input.pitch} --corpus {input.corpus}"
+        " --split {params.split} --model {input.model} --output {output.scores} --examples {output.examples}"
+        " --items {output.items} 2>&1 | log {log}"
 
 
 rule metrics:

@@ -1,6 +1,30 @@
 # From scores to pages that a person looks at: one for each run, one that compares them.
 
 
+rule against:
+    input:
+        configs=of_both("results/{run}/config/probe.yaml"),
+        probes=of_both("results/{run}/probe/items.parquet"),
+        reconstructions=of_both("results/{run}/reconstruction/items.parquet"),
+    output:
+        "results/{run}/against.json",
+    log:
+        "results/{run}/logs/against.log",
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        name=lambda wildcards: SETTINGS.compared_with(wildcards.run),
+    message:
+        "Comparing {wildcards.run} with {params.name}, item by item"
+    shell:
+        "python workflow/scripts/against.py --configs {input.configs} --probes {input.probes}"
+        " --reconstructions {input.reconstructions} --name {params.name} --output {output} 2>&1 | log {log}"
+
+
 rule report:
     input:
         configs=expand("results/{{run}}/config/{stage}.yaml", stage=STAGES),
@@ -19,8 +43,11 @@ rule report:
         listed=corpus_file("results/corpora/{corpus}/manifest.parquet.provenance.json"),
         validated=corpus_file("results/corpora/{corpus}/validation/summary.json.provenance.json"),
         divided=corpus_file("results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json"),
+        against=lambda wildcards: (
+            f"results/{wildcards.run}/against.json" if SETTINGS.compared_with(wildcards.run) else []
+        ),
+        measured=shared("results/{run}/statistics.safetensors.provenance.json", "data"),
         provenance=[
-            "results/{run}/statistics.safetensors.provenance.json",
             "results/{run}/final.ckpt.provenance.json",
             "results/{run}/probe/scores.json.provenance.json",
             "results/{run}/reconstruction/scores.json.provenance.json",
@@ -43,24 +70,26 @@ rule report:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        against=lambda wildcards, input: f"--against {input.against}" if input.against else "",
     message:
         "Writing the page of {wildcards.run}"
     shell:
         "python workflow/scripts/report.py --configs {input.configs} --history {input.history}"
         " --metrics {input.metrics} --examples {input.examples} --corpus {input.corpus}"
         " --validation {input.validation} --invalid {input.invalid} --split {input.split}"
-        " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.provenance}"
-        " --output {output.page} 2>&1 | log {log}"
+        " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.measured}"
+        " {input.provenance} {params.against} --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:
     input:
-        data_configs=expand("results/{run}/config/data.yaml", run=SETTINGS.build),
-        train_configs=expand("results/{run}/config/train.yaml", run=SETTINGS.build),
-        report_configs=expand("results/{run}/config/report.yaml", run=SETTINGS.build),
-        metrics=expand("results/{run}/metrics.json", run=SETTINGS.build),
-        training=expand("results/{run}/final.ckpt.provenance.json", run=SETTINGS.build),
-        reports=expand("results/{run}/report.html", run=SETTINGS.build),
+        data_configs=expand("results/{run}/config/data.yaml", run=SETTINGS.compared),
+        train_configs=expand("results/{run}/config/train.yaml", run=SETTINGS.compared),
+        report_configs=expand("results/{run}/config/report.yaml", run=SETTINGS.compared),
+        metrics=expand("results/{run}/metrics.json", run=SETTINGS.compared),
+        training=expand("results/{run}/final.ckpt.provenance.json", run=SETTINGS.compared),
+        reports=expand("results/{run}/report.html", run=SETTINGS.compared),
     output:
         page=report("results/report.html", caption="captions/compare.rst", category="All runs"),
         provenance="results/report.html.provenance.json",

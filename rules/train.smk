@@ -34,9 +34,11 @@ rule train:
         config="results/{run}/config/train.yaml",
         corpus=ancient(CORPUS),
         split=SPLIT,
-        statistics="results/{run}/statistics.safetensors",
+        statistics=STATISTICS,
+        pitch=pitch_shards,
+        teacher=teacher_shards,
         # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
-        plan=ancient("results/{run}/probe/plan.json"),
+        plan=ancient(PLAN),
     output:
         final="results/{run}/final.ckpt",
         model=directory("results/{run}/model"),
@@ -61,4 +63,5 @@ rule train:
         "Training {wildcards.run}"
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
-        " --split {params.split} --statistics {input.statistics} --folder {params.folder} 2>&1 | log {log}"
+        " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
+        " --folder {params.folder} 2>&1 | log {log}"

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from audiorig.config import STAGES, FolderCorpus, SplitConfig, WaveMAEModelConfig, WaveMAERun
-from audiorig.config_files import Settings, canonical_json, check_targets, corpus_root, load_corpus, load_run
+from audiorig.config_checks import canonical_json
+from audiorig.config_files import Settings, corpus_root, load_corpus, load_run
+from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
@@ -39,7 +41,7 @@ def sentence(caught: pytest.ExceptionInfo[ConfigError]) -> str:
 def test_every_delivered_run_is_valid_and_says_what_it_should_achieve(name: str) -> None:
     run = settings().run(name)
     assert run.achieves
-    assert set(STAGES) == {"data", "train", "probe", "report"}
+    assert set(STAGES) == {"data", "features", "train", "probe", "report"}
 
 
 @pytest.mark.parametrize("name", CORPORA)

@@ -1,26 +1,37 @@
 """From YAML files and command-line overrides to checked settings.
 
 A run is a file of ``config/runs`` or a top-level key of the config file; it states only what
-differs from the run that it ``extends``; ``null`` takes a setting away again. Whatever is wrong
-ends in a ``ConfigError`` of one plain sentence: where, what was found, what to write instead.
+differs from the run that it ``extends``; ``null`` takes a setting away again. Every run ``R`` is
+there with any seed as ``R/seed-{k}``, and every case of an ablation of ``config/ablations`` as
+``ablation-{name}/{case}/seed-{k}``. Whatever is wrong ends in a ``ConfigError`` of one plain
+sentence: where, what was found, what to write instead.
 """
 
-import difflib
-import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from audiorig.config import NAME, Corpus, CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus, Run
+from audiorig.config import (
+    NAME,
+    AblationConfig,
+    Corpus,
+    CorpusSection,
+    DemoCorpus,
+    EmiliaCorpus,
+    FolderCorpus,
+    PretrainedConfig,
+    Run,
+)
+from audiorig.config.sweeps import ABLATION, SEED, Sweep
+from audiorig.config_checks import check, mapping, mappings, merge, near, one_of, read_yaml
 from audiorig.errors import ConfigError
 
-RESERVED = ("build", "corpora")
-KINDS = {"demo": DemoCorpus, "emilia": EmiliaCorpus, "folder": FolderCorpus}
+RESERVED = ("build", "corpora", "ablations", "pretrained")
 
 
 class Settings:
@@ -28,16 +39,178 @@ class Settings:
 
     Args:
         config: the merged config file (``config/config.yaml``, ``--configfile``, ``--config``).
-        folder: the ``config`` folder with ``runs/`` and ``corpora/``.
+        folder: the ``config`` folder with ``runs/``, ``corpora/``, ``ablations/`` and, if need be,
+            ``pretrained.yaml``.
     """
 
     def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
-        self._run_files = {path.stem: path for path in sorted((folder / "runs").glob("*.yaml"))}
-        self._corpus_files = {path.stem: path for path in sorted((folder / "corpora").glob("*.yaml"))}
-        given = {key: value for key, value in config.items() if key not in RESERVED}
-        self._given_runs = {key: _mapping(value, f"config: run {key!r}") for key, value in given.items()}
-        corpora = _mapping(config.get("corpora"), "config: corpora")
-        self._given_corpora = {key: _mapping(value, f"config: corpus {key!r}") for key, value in corpora.items()}
+        self._run_files = _files(folder / "runs")
+        self._corpus_files = _files(folder / "corpora")
+        self._ablation_files = _files(folder / "ablations")
+        self._pretrained_file = folder / "pretrained.yaml"
+        self._given_runs = mappings(
+            {key: value for key, value in config.items() if key not in RESERVED}, "config", "run"
+        )
+        self._given_corpora = mappings(config.get("corpora"), "config: corpora", "corpus")
+        self._given_ablations = mappings(config.get("ablations"), "config: ablations", "ablation")
+        self._given_pretrained = mappings(config.get("pretrained"), "config: pretrained", "model")
+        self._read: dict[Path, dict[str, Any]] = {}
+        self._runs: dict[str, Run] = {}
+        self._check_names()
+        build = config.get("build") or []
+        if not isinstance(build, list):
+            raise ConfigError(f"config: build is {build!r}: expected a list of runs, [{build}]")
+        self.build = [str(name) for name in build]
+        for name in self.build:
+            self.members(name)
+
+    @property
+    def run_names(self) -> list[str]:
+        """Runs by their own names, without seeds and cases."""
+        return sorted({*self._run_files, *self._given_runs})
+
+    @property
+    def corpus_names(self) -> list[str]:
+        return sorted({*self._corpus_files, *self._given_corpora})
+
+    @property
+    def ablation_names(self) -> list[str]:
+        return sorted({*self._ablation_files, *self._given_ablations})
+
+    @property
+    def pretrained_names(self) -> list[str]:
+        return sorted({*self._from_file(self._pretrained_file), *self._given_pretrained})
+
+    @property
+    def sweep_names(self) -> list[str]:
+        """What a page joins: runs with several seeds, and ablations."""
+        return [name for name in self.run_names if self._seeds(name)] + [
+            ABLATION + name for name in self.ablation_names
+        ]
+
+    @property
+    def run_pattern(self) -> str:
+        """A regular expression of every name that a run can have."""
+        cases = [
+            f"{re.escape(ABLATION + name)}/(?:{one_of(self._case_names(name))})/{SEED}" for name in self.ablation_names
+        ]
+        return "|".join([f"(?:{one_of(self.run_names)})(?:/{SEED})?", *cases])
+
+    @property
+    def compared(self) -> list[str]:
+        """Runs of ``build`` for the page that compares them: those with several seeds once per seed."""
+        names = [name for name in self.build if not name.startswith(ABLATION)]
+        return [member for name in names for member in self.members(name)]
+
+    def run(self, name: str) -> Run:
+        """The settings of one run, by any name that ``run_pattern`` takes."""
+        if name not in self._runs:
+            raw, where = self._raw(name)
+            run = check(Run, raw, where)
+            self._check_references(run, name, where)
+            self._runs[name] = run
+        return self._runs[name]
+
+    def corpus(self, name: str) -> CorpusSection:
+        """The settings of one corpus; its root is not looked at."""
+        if name not in self.corpus_names:
+            raise ConfigError(f"no corpus {name!r}{near(name, self.corpus_names)}")
+        raw = merge(self._from_file(self._corpus_files.get(name)), self._given_corpora.get(name, {}))
+        return check(TypeAdapter(Corpus), raw, f"corpus {name!r}")
+
+    def pretrained(self, name: str) -> PretrainedConfig:
+        """A published model of ``config/pretrained.yaml``."""
+        if name not in self.pretrained_names:
+            raise ConfigError(f"no pre-trained model {name!r}{near(name, self.pretrained_names)}")
+        where = f"pre-trained model {name!r}"
+        raw = mapping(self._from_file(self._pretrained_file).get(name), where)
+        return check(PretrainedConfig, merge(raw, self._given_pretrained.get(name, {})), where)
+
+    def ablation(self, name: str) -> AblationConfig:
+        """One ablation; the settings of its cases are checked when their runs are asked for."""
+        if name not in self.ablation_names:
+            raise ConfigError(f"no ablation {name!r}{near(name, self.ablation_names)}")
+        raw = merge(self._from_file(self._ablation_files.get(name)), self._given_ablations.get(name, {}))
+        raw = {key: value for key, value in raw.items() if value is not None}
+        if isinstance(cases := raw.get("cases"), Mapping):
+            raw["cases"] = {case: settings for case, settings in cases.items() if settings is not None}
+        ablation: AblationConfig = check(AblationConfig, raw, f"ablation {name!r}", keep_nulls=True)
+        if ablation.base not in self.run_names:
+            raise ConfigError(
+                f"ablation {name!r}: base is {ablation.base!r}: no such run{near(ablation.base, self.run_names)}"
+            )
+        return ablation
+
+    def sweep(self, name: str) -> Sweep:
+        """What the page ``results/{name}/report.html`` joins; every run of it is checked."""
+        if name.startswith(ABLATION):
+            each = self.ablation(name.removeprefix(ABLATION))
+            cases = {case: settings.title or case for case, settings in each.cases.items()}
+            folders = {case: f"{name}/{case}" for case in cases}
+            changes = {case: settings.settings for case, settings in each.cases.items()}
+            sweep = Sweep(
+                name,
+                each.title or name,
+                each.achieves,
+                each.reference,
+                each.seeds,
+                cases,
+                folders,
+                changes,
+                each.common,
+            )
+        else:
+            run = self.run(name)
+            title = run.report.title or name
+            sweep = Sweep(name, title, run.achieves, name, run.seeds, {name: title}, {name: name}, {}, {})
+        for member in sweep.runs:
+            self.run(member)
+        return sweep
+
+    def members(self, name: str) -> list[str]:
+        """The runs behind a page: the run itself, its seeds, or the cases of an ablation.
+
+        Raises:
+            ConfigError: if one of them cannot be.
+        """
+        if name.startswith(ABLATION) and "/" not in name:
+            return self.sweep(name).runs
+        return self.sweep(name).runs if self.run(name).seeds else [name]
+
+    def standing_for(self, name: str, *stages: str) -> str:
+        """A run whose stages have the same settings: what is made of them alone is made once.
+
+        The seeds of a run share with the run; cases of an ablation with its base or with the first
+        of them. Any other run stands for itself.
+        """
+        stem = name.rpartition("/seed-")[0]
+        candidates = [stem] if stem else []
+        if name.startswith(ABLATION):
+            ablation = name.split("/")[0]
+            sweep = self.sweep(ablation)
+            candidates = [
+                self.ablation(ablation.removeprefix(ABLATION)).base,
+                sweep.run(sweep.reference, sweep.seeds[0]),
+            ]
+            candidates += [sweep.run(case, sweep.seeds[0]) for case in sweep.cases]
+        mine = self.run(name)
+        same = (each for each in candidates if all(self.run(each).stage(s) == mine.stage(s) for s in stages))
+        return next(same, name)
+
+    def compared_with(self, name: str) -> str | None:
+        """The run that ``report.compare_with`` means: with the same seed, where both have several.
+
+        What extends that very run inherits the setting, and is not compared with itself.
+        """
+        other = self.run(name).report.compare_with
+        if other == name.partition("/")[0]:
+            return None
+        seed = name.rpartition("/seed-")[2]
+        has_it = other is not None and "/" in name and int(seed) in self._seeds(other)
+        return f"{other}/seed-{seed}" if has_it else other
+
+    def _check_names(self) -> None:
+        mappings(self._from_file(self._pretrained_file), str(self._pretrained_file), "model")
         for name, value in self._given_runs.items():
             if not re.fullmatch(NAME, name):
                 raise ConfigError(f"config: {name!r} cannot be a run: use lower-case letters, digits, '.', '_' and '-'")
@@ -46,87 +219,81 @@ class Settings:
                 raise ConfigError(
                     f"config: {name!r} is no run of config/runs{near(name, known)}; a new run needs `extends:`"
                 )
-        build = config.get("build") or []
-        if not isinstance(build, list):
-            raise ConfigError(f"config: build is {build!r}: expected a list of runs, [{build}]")
-        self.build = [str(name) for name in build]
-        for name in self.build:
-            self.run(name)
+        for name in self.run_names:
+            if name.startswith(ABLATION):
+                raise ConfigError(f"run {name!r}: names that begin with {ABLATION!r} are those of config/ablations")
 
-    @property
-    def run_names(self) -> list[str]:
-        return sorted({*self._run_files, *self._given_runs})
-
-    @property
-    def corpus_names(self) -> list[str]:
-        return sorted({*self._corpus_files, *self._given_corpora})
-
-    def run(self, name: str) -> Run:
-        """The settings of one run."""
-        raw = self._raw_run(name, seen=())
-        run = _check(Run, raw, f"run {name!r}")
+    def _check_references(self, run: Run, name: str, where: str) -> None:
         corpus = self.corpus(run.data.corpus)
         if run.data.split not in corpus.splits:
             raise ConfigError(
-                f"run {name!r}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
+                f"{where}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
                 f"has {', '.join(sorted(corpus.splits)) or 'no splits'}"
             )
-        return run
+        if len(set(run.seeds)) < len(run.seeds) or min(run.seeds, default=0) < 0:
+            raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")
+        if (other := run.report.compare_with) is not None:
+            if other not in self.run_names:
+                raise ConfigError(
+                    f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}"
+                )
 
-    def corpus(self, name: str) -> CorpusSection:
-        """The settings of one corpus; its root is not looked at."""
-        if name not in self.corpus_names:
-            raise ConfigError(f"no corpus {name!r}{near(name, self.corpus_names)}")
-        raw = _merge(self._from_file(self._corpus_files, name), self._given_corpora.get(name, {}))
-        return _check(TypeAdapter(Corpus), raw, f"corpus {name!r}")
+    def _raw(self, name: str) -> tuple[dict[str, Any], str]:
+        """A run's settings before they are checked, and how errors call it."""
+        stem, _, seed = name.rpartition("/seed-")
+        if not stem:
+            return self._raw_run(name, seen=()), f"run {name!r}"
+        if not re.fullmatch(SEED, f"seed-{seed}"):
+            raise ConfigError(f"no run {name!r}: expected {stem}/seed-0, seed-1 or another number")
+        if not stem.startswith(ABLATION):
+            raw = {**self._raw_run(stem, seen=()), "seed": int(seed), "seeds": None}
+            return raw, f"run {stem!r}"
+        ablation_name, _, case_name = stem.removeprefix(ABLATION).partition("/")
+        ablation = self.ablation(ablation_name)
+        if case_name not in ablation.cases:
+            raise ConfigError(f"ablation {ablation_name!r} has no case {case_name!r}{near(case_name, ablation.cases)}")
+        case = ablation.cases[case_name]
+        title = f"{ablation.title or ablation_name}: {case.title or case_name}, seed {seed}"
+        raw = self._raw_run(ablation.base, seen=())
+        for over in ({"report": {"title": title, "compare_with": None}}, ablation.common, case.settings):
+            raw = merge(raw, over)
+        return {**raw, "seed": int(seed), "seeds": None}, f"ablation {ablation_name!r}, case {case_name!r}"
 
     def _raw_run(self, name: str, seen: tuple[str, ...]) -> dict[str, Any]:
         if name in seen:
             raise ConfigError(f"run {name!r} extends itself: {' -> '.join((*seen, name))}")
         if name not in self.run_names:
             raise ConfigError(f"no run {name!r}{near(name, self.run_names)}")
-        raw = _merge(self._from_file(self._run_files, name), self._given_runs.get(name, {}))
+        raw = merge(self._from_file(self._run_files.get(name)), self._given_runs.get(name, {}))
         parent = raw.pop("extends", None)
         if not isinstance(parent, str | None):
             raise ConfigError(f"run {name!r}: extends is {parent!r}: expected the name of a run")
-        return _merge(self._raw_run(parent, (*seen, name)), raw) if parent else raw
+        return merge(self._raw_run(parent, (*seen, name)), raw) if parent else raw
 
-    @staticmethod
-    def _from_file(files: Mapping[str, Path], name: str) -> dict[str, Any]:
-        return read_yaml(files[name]) if name in files else {}
+    def _seeds(self, name: str) -> tuple[int, ...]:
+        """The seeds of a run; none where its settings are wrong, which is said when it is asked for."""
+        try:
+            return self.run(name).seeds
+        except ConfigError:
+            return ()
 
+    def _case_names(self, name: str) -> list[str]:
+        try:
+            return list(self.ablation(name).cases)
+        except ConfigError:
+            return []
 
-def check_targets(settings: Settings, arguments: Iterable[str]) -> None:
-    """Check what a command line asks for, before anything is planned.
-
-    Raises:
-        ConfigError: if a ``results/...`` target names a run, corpus or split that does not exist, or
-            the audio that it needs is not there.
-    """
-    parts = [argument.removeprefix("./").split("/") for argument in _targets(arguments)]
-    parts = [each for each in parts if len(each) > 2]  # results/report.html is of all runs
-    runs = [each[1] for each in parts if each[1] != "corpora"]
-    for name in runs:
-        if name not in settings.run_names:
-            raise ConfigError(f"results/{name}/: no run {name!r}{near(name, settings.run_names)}")
-    corpora = [each[2] for each in parts if len(each) > 3 and each[1] == "corpora"]
-    for each in parts:
-        if len(each) > 5 and each[1] == "corpora" and each[3] == "splits":
-            splits = settings.corpus(each[2]).splits
-            if each[4] not in splits:
-                raise ConfigError(f"corpus {each[2]!r} has no split {each[4]!r}{near(each[4], splits)}")
-    corpora += [settings.run(name).data.corpus for name in (runs if parts else settings.build)]
-    for name in dict.fromkeys(corpora):
-        corpus_root(name, settings.corpus(name))
+    def _from_file(self, path: Path | None) -> dict[str, Any]:
+        """What a file says; it is read once, and nothing is what an absent one says."""
+        if path is None or not path.exists():
+            return {}
+        if path not in self._read:
+            self._read[path] = read_yaml(path)
+        return dict(self._read[path])
 
 
-def _targets(arguments: Iterable[str]) -> Iterator[str]:
-    is_value = False
-    for argument in arguments:
-        if argument.startswith("-"):
-            is_value = argument.startswith("--config")  # what follows are files or settings, up to the next option
-        elif not is_value and re.match(r"(\./)?results/", argument):
-            yield argument
+def _files(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def corpus_root(name: str, corpus: CorpusSection) -> Path:
@@ -153,6 +320,13 @@ def corpus_root(name: str, corpus: CorpusSection) -> Path:
     raise TypeError(f"corpus {name!r}: unknown kind {type(corpus).__name__}")
 
 
+def run_name(folder: Path) -> str:
+    """The name of the run whose results lie in a folder: what follows the last ``results``."""
+    parts = folder.parts
+    last = max((index for index, part in enumerate(parts) if part == "results"), default=len(parts) - 2)
+    return "/".join(parts[last + 1 :]) or folder.name
+
+
 def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
     """One stage's settings of a run, as a rule wrote them; what the stage does not read has defaults.
 
@@ -170,93 +344,11 @@ def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
             raise ConfigError(f"--set {override}: {value!r} is no valid YAML") from None
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        raw = _merge(raw, nested)
-    return _check(Run, raw, str(path))
+        raw = merge(raw, nested)
+    return check(Run, raw, str(path))
 
 
 def load_corpus(path: Path) -> tuple[CorpusSection, Path]:
     """A corpus' settings, as a rule wrote them to ``results/corpora/{corpus}/corpus.yaml``, and its root."""
-    corpus = _check(TypeAdapter(Corpus), read_yaml(path), str(path))
+    corpus = check(TypeAdapter(Corpus), read_yaml(path), str(path))
     return corpus, corpus_root(path.parent.name, corpus)
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A clause that offers what was probably meant."""
-    known = sorted(known)
-    matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(matches)}?" if matches else f"; there are: {', '.join(known)}"
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping; an empty file is an empty mapping."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, found a {type(content).__name__}")
-    return content
-
-
-def canonical_json(settings: Any) -> str:
-    """One text for equal settings."""
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, key by key."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A null takes away what was inherited: what is left has its default, or is gone."""
-    return {
-        key: _without_nulls(value) if isinstance(value, Mapping) else value
-        for key, value in settings.items()
-        if value is not None
-    }
-
-
-def _mapping(value: Any, where: str) -> dict[str, Any]:
-    """A mapping that somebody wrote, or a sentence."""
-    if not isinstance(value or {}, Mapping):
-        raise ConfigError(f"{where} is {value!r}: expected a mapping of settings")
-    return dict(value or {})
-
-
-def _check(kind: type[BaseModel] | TypeAdapter[Any], raw: Mapping[str, Any], where: str) -> Any:
-    """Check raw settings; the first error becomes one sentence."""
-    raw = _without_nulls(raw)
-    try:
-        return kind.validate_python(raw) if isinstance(kind, TypeAdapter) else kind.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "union_tag_not_found":
-            raise ConfigError(f"{where}: kind is missing: expected {' or '.join(KINDS)}") from None
-        is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
-        path = [str(part) for part in first["loc"][is_tagged:]]
-        if first["type"] == "extra_forbidden":
-            section = _section_at(kind, path[:-1], raw)
-            known = section.model_fields if section else ()
-            raise ConfigError(f"{where}: there is no setting {'.'.join(path)!r}{near(path[-1], known)}") from None
-        message = first["msg"].removeprefix("Value error, ")
-        found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
-        raise ConfigError(f"{where}: {'.'.join(path) or 'settings'}: {message}{found}") from None
-
-
-def _section_at(kind: Any, path: list[str], raw: Mapping[str, Any]) -> type[BaseModel] | None:
-    """The model whose keys were expected at a path of the settings."""
-    section: Any = kind if isinstance(kind, type) else KINDS.get(raw["kind"])
-    for part in path:
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            field = section.model_fields.get(part)
-            section = field.annotation if field else None
-        else:  # dict[Name, Section]: the part is a name, the section is the value's type
-            section = section.__args__[1]
-    return section if isinstance(section, type) else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from audiorig.evaluate.embed import ALL_BLOCKS, LAST, batches, embed, pool
-from audiorig.models.wavemae import EncoderOutput
+from audiorig.models.outputs import EncoderOutput
 
 HOP = 10
 

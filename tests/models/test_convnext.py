@@ -1,9 +1,13 @@
 """ConvNeXt V2 blocks: against the published implementation, and blind to what is hidden."""
 
+import dataclasses
+
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from audiorig.models.convnext import ConvNeXtBlock, GlobalResponseNorm, Slots
+from audiorig.models.convnext import ConvNeXtBlock, DepthwiseConv, GlobalResponseNorm, Slots
 
 
 def random_block(width: int = 24, kernel: int = 7) -> ConvNeXtBlock:
@@ -62,6 +66,66 @@ def test_slots_find_their_way_back() -> None:
     assert slots.is_valid.tolist() == [[True] * 3, [True, False, False], [False] * 3]
     assert slots.gather(grid)[..., 0].tolist() == [[1, 3, 4], [8, 0, 0], [0, 0, 0]]
     assert torch.equal(slots.scatter(slots.gather(grid)), grid * is_visible[..., None])
+
+
+def test_a_fixed_number_of_slots_changes_nothing() -> None:
+    """More slots than an item sees are filled up, and give what no item has too few of."""
+    block, is_visible = random_block(), torch.rand(4, 30, generator=torch.Generator().manual_seed(2)) < 0.3
+    grid = torch.randn(4, 30, 24)
+    found = []
+    for slots in (Slots.only(is_visible), Slots.only(is_visible, 20)):
+        found.append(slots.scatter(block(slots.gather(grid), slots)))
+    assert slots.is_valid.shape == (4, 20)
+    torch.testing.assert_close(found[0], found[1], atol=1e-5, rtol=1e-5)
+    with pytest.raises(AssertionError, match="more than it has slots"):
+        Slots.only(is_visible, 3)
+
+
+def test_knowing_that_all_slots_are_valid_changes_no_bit() -> None:
+    block, slots = random_block(), everything(3, 20)
+    unknown = dataclasses.replace(slots, is_full=False)
+    assert slots.is_full
+    assert slots.mask is None
+    tokens = torch.randn(3, 20, 24)
+    outcome = [_output_and_gradients(block, tokens, each) for each in (slots, unknown)]
+    for known, asked in zip(*outcome, strict=True):
+        assert torch.equal(known, asked)
+
+
+def test_gradients_are_the_same_bits_every_time() -> None:
+    block, is_visible = random_block(kernel=31), torch.rand(4, 60, generator=torch.Generator().manual_seed(3)) < 0.4
+    slots = Slots.only(is_visible)
+    tokens = slots.gather(torch.randn(4, 60, 24))
+    outcome = [_output_and_gradients(block, tokens, slots) for _ in range(3)]
+    for first, *others in zip(*outcome, strict=True):
+        assert all(torch.equal(first, other) for other in others)
+
+
+def _output_and_gradients(block: ConvNeXtBlock, tokens: Tensor, slots: Slots) -> list[Tensor]:
+    tokens = tokens.clone().requires_grad_()
+    output = block(tokens, slots)
+    return [output, *torch.autograd.grad(output.square().sum(), [tokens, *block.parameters()])]
+
+
+def test_what_is_hidden_may_be_no_number() -> None:
+    """A NaN at a hidden position reaches neither values nor gradients, also where slots are fillers."""
+    is_visible = torch.tensor([[True, False, True, True], [False, False, False, True]])
+    block, slots = random_block(), Slots.only(is_visible)
+    grid = torch.where(is_visible[..., None], torch.randn(2, 4, 24), torch.nan).requires_grad_()
+    output = slots.scatter(block(slots.gather(grid), slots))
+    gradient = torch.autograd.grad(output.sum(), grid)[0]
+    assert torch.isfinite(output).all()
+    assert torch.isfinite(gradient).all()
+    assert not gradient[~is_visible].any()
+
+
+@pytest.mark.parametrize("kernel", [1, 7, 31])
+def test_depthwise_convolution_is_conv1d(kernel: int) -> None:
+    conv, grid = DepthwiseConv(6, kernel), torch.randn(2, 20, 6)
+    torch.nn.init.normal_(conv.weight)
+    torch.nn.init.normal_(conv.bias)
+    expected = functional.conv1d(grid.transpose(1, 2), conv.weight[:, :, 0], conv.bias, padding=kernel // 2, groups=6)
+    torch.testing.assert_close(conv(grid), expected.transpose(1, 2), atol=1e-5, rtol=1e-5)
 
 
 def test_response_norm_is_per_item() -> None:

@@ -1,4 +1,4 @@
-"""A run that fits on a screen: two tasks, three frames of loss, one clip of noise."""
+"""A run that fits on a screen: two tasks, two steps of loss, one clip of noise with three tones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from audiorig.config import DemoCorpus, Run
-from audiorig.evaluate.reconstruction import DISTANCES, RebuiltClip
+from audiorig.evaluate.rebuild import RebuiltClip
+from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.report.inputs import RunInputs
-from audiorig.report.scores import Scores
+from audiorig.report.scores import Scores, beside_others
 
 Row = dict[str, Any]
 CHANGE = {"above": (0.2, 0.1, 0.3), "uncertain": (0.01, -0.05, 0.06), "below": (-0.2, -0.3, -0.1)}
@@ -46,7 +48,57 @@ def reconstruction_rows() -> list[Row]:
         for anchor, direction in (("linear interpolation", "above"), ("mean of visible frames", "below")):
             rows.append(row("reconstruction", anchor, (0.3, 0.2, 0.4), metric))
             rows.append(row("reconstruction", f"wavemae minus {anchor}", CHANGE[direction], metric))
+    for metric in ("lsd_db hidden", "mel_db hidden"):
+        rows.append(row("reconstruction", "wavemae", (7.5, 7.1, 7.9), metric))
+        for anchor in ("linear interpolation", "mean of visible frames"):
+            rows.append(row("reconstruction", anchor, (9.0, 8.5, 9.5), metric))
+            rows.append(row("reconstruction", f"wavemae minus {anchor}", (-1.5, -1.9, -1.1), metric))
+    return [*rows, row("reconstruction", "wavemae", (2.25, 2.0, 2.5), "lsd_db visible")]
+
+
+def pitch_rows() -> list[Row]:
+    rows = []
+    values = {"rpa50": (0.6, 0.5, 0.7), "vuv_error": (0.1, 0.05, 0.15), "f0_rmse_cents": (123.4, 99.6, 150.2)}
+    changes = {"rpa50": (0.2, 0.1, 0.3), "vuv_error": (-0.02, -0.06, 0.02), "f0_rmse_cents": (-50.0, -80.0, -20.0)}
+    for metric, value in values.items():
+        rows.append(row("pitch", "wavemae", value, metric))
+        rows.append(row("pitch", "last visible pitch", value, metric))
+        rows.append(row("pitch", "wavemae minus last visible pitch", changes[metric], metric))
     return rows
+
+
+def history() -> list[Row]:
+    """Two steps of every part of the loss, and what is watched at both."""
+    entries: list[Row] = []
+    for step, size, accuracy in ((1, 1.0, 0.41), (2, 0.9, 0.56)):
+        parts = {"total": 1.3, "main_recon": 1.0, "shape": 0.9, "level": 0.5, "main_percep": 2.0, "aux_crepe": 3.0}
+        sized = {name: size * value for name, value in {**parts, "aux_w2v": 1.0}.items()}
+        entries.append({"step": step, **sized, "learning_rate": 1e-3, "grad_norm": 1.0, "epoch": 0.1})
+        entries.append({"step": step, **{f"eval_{name}": 2 * value for name, value in sized.items()}})
+        probe = {"accuracy": (accuracy, -0.1, 0.1), "gain": (accuracy - 0.41, -0.1 * (step - 1), 0.11 * (step - 1))}
+        watched: Row = {"eval_latent_rank": 20.0 * size, "eval_latent_cosine": 0.2, "eval_linear_probe_majority": 0.25}
+        for name, (value, below, above) in probe.items():
+            edges = {"": value, "_low": value + below, "_high": value + above}
+            watched |= {f"eval_linear_probe_{name}{edge}": number for edge, number in edges.items()}
+        entries.append({"step": step, **watched, "eval_linear_probe_hits": "101", "eval_linear_probe_clips": "c" * 16})
+    return entries
+
+
+def sounds(duration_sec: float = 0.2) -> dict[str, NDArray[np.int16]]:
+    """Three tones at 24 kHz, a third apart."""
+    time = np.arange(round(24000 * duration_sec)) / 24000
+    names = ("original", "reconstruction", "oracle_phase")
+    return {n: (9000 * np.sin(2 * np.pi * 220 * (1 + k / 4) * time)).astype(np.int16) for k, n in enumerate(names)}
+
+
+def against_rows(name: str = "other") -> list[Row]:
+    given = {"with": name, "n": 24, "num_groups": 6}
+    numbers = {"accuracy": (0.014, -0.02, 0.049), "r2 at 2-3 frames": (0.05, 0.02, 0.08)}
+    tasks = {"accuracy": "language", "r2 at 2-3 frames": "reconstruction"}
+    return [
+        {"task": tasks[metric], "metric": metric, **dict(zip(("value", "low", "high"), each, strict=True)), **given}
+        for metric, each in numbers.items()
+    ]
 
 
 def record(stage: str, digest: str = "a" * 64) -> Row:
@@ -61,20 +113,24 @@ def make_inputs() -> Callable[..., RunInputs]:
     side = {"num_files": 8, "num_groups": 4, "hours": 0.1, "labels": {"language": {"en": 8}}, "sha256": "b" * 64}
     inputs = RunInputs(
         name="tiny",
-        run=Run.model_validate({"experiment": "wavemae", "probe": {"tasks": tasks}, "train": {"max_steps": 2}}),
-        history=[
-            {"step": 1, "main_recon": 1.0, "shape": 0.9, "level": 0.1, "learning_rate": 0.0},
-            {"step": 2, "main_recon": 0.9, "shape": 0.8, "level": 0.1, "learning_rate": 1e-3},
-            {"step": 2, "eval_main_recon": 0.95, "eval_shape": 0.85, "eval_level": 0.1},
-        ],
+        run=Run.model_validate(
+            {
+                "experiment": "wavemae",
+                "probe": {"tasks": tasks},
+                "train": {"max_steps": 2},
+                "teacher": {"kind": "w2v-bert"},
+            }
+        ),
+        history=history(),
         scores=Scores(
             [
                 *task_rows("language", log_mel="above", random_init="uncertain"),
                 *task_rows("voice", log_mel="below", random_init="above", mfcc="above"),
                 *reconstruction_rows(),
+                *pitch_rows(),
             ]
         ),
-        examples=[RebuiltClip("en/clip.wav", noise[0], noise[1], np.arange(40) // 10 % 2 == 1)],
+        examples=[RebuiltClip("en/clip.wav", noise[0], noise[1], np.arange(40) // 10 % 2 == 1, audio=sounds())],
         corpus=DemoCorpus(kind="demo", title="Tones", license="CC0"),
         validation={"num_files": 9, "num_excluded": 1, "hours": 0.3, "hours_excluded": 0.01, "reasons": []},
         invalid=pd.DataFrame(columns=["wav_path", "reason", "severity", "detail", "value", "bound"]),
@@ -82,6 +138,7 @@ def make_inputs() -> Callable[..., RunInputs]:
         split={"group": "participant", "seed": 0, "official_column": None, "warnings": [], "sides": {"train": side}},
         provenance={stage: record(stage) for stage in ("split", "train", "probe")},
         environment=record("report"),
+        beside=beside_others(against_rows()),
     )
     return lambda **parts: replace(inputs, **parts)
 

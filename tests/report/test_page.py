@@ -45,7 +45,7 @@ def _check(html: str) -> Balance:
     page = Balance(html)
     assert page.open == []
     assert page.wordless == 0
-    assert all(link.startswith(("#", "data:image/", "../")) or "://" not in link for link in page.links)
+    assert all(link.startswith(("#", "data:image/", "data:audio/", "../")) or "://" not in link for link in page.links)
     assert not any(link.startswith(("http:", "https:", "//")) for link in page.links)
     assert {link[1:] for link in page.links if link.startswith("#")} <= page.ids
     return page
@@ -56,7 +56,9 @@ def test_page_is_balanced_and_needs_no_network(make_inputs: MakeInputs) -> None:
     page = _check(html)
     assert "<script" not in html
     assert not re.search(r"url\(|@import", html)
-    assert sum(link.startswith("data:image/") for link in page.links) == 5
+    assert sum(link.startswith("data:image/") for link in page.links) == 6
+    assert sum(link.startswith("data:audio/flac;") for link in page.links) == 3
+    assert "media-src data:" in html
     assert len(html) < 3_000_000
 
 
@@ -76,13 +78,46 @@ def test_page_says_what_it_must(make_inputs: MakeInputs) -> None:
     assert "Split by-voice keeps every participant on one side" in " ".join(html.split())
 
 
+def test_page_shows_what_was_learnt_beside_the_spectra(make_inputs: MakeInputs) -> None:
+    html = " ".join(build_report(make_inputs()).split())
+    for text in (
+        "<figcaption>oracle_phase</figcaption>",
+        "oracle_phase: the phase is the true one, which the model never saw: the magnitudes alone are judged.",
+        "w2v-bert: W2V-BERT features",
+        "from .41 to .56: +15.0 points [+5.0, +26.0].",
+        'id="beside-1">Beside run other',
+        "last visible pitch",
+        "log-spectral distance, hidden, dB",
+        "weight × dev",
+    ):
+        assert text in html, text
+
+
+def test_what_a_run_has_not_does_not_appear(make_inputs: MakeInputs) -> None:
+    losses = [{"step": 1, "main_recon": 1.0}, {"step": 1, "eval_main_recon": 1.0}]
+    silent = replace(make_inputs().examples[0], audio={})
+    html = build_report(make_inputs(history=losses, beside=[], examples=[silent], scores=Scores([])))
+    page = _check(html)
+    body = html[: html.index('<h2 id="glossary">')]
+    for text in (
+        "<audio",
+        "Griffin-Lim",
+        "Beside",
+        "Watched while training",
+        "Pitch of hidden",
+        "Distances of rebuilt",
+    ):
+        assert text not in body, text
+    assert sum(link.startswith("data:image/") for link in page.links) == 2
+
+
 def test_the_same_inputs_give_the_same_page(make_inputs: MakeInputs) -> None:
     assert build_report(make_inputs()) == build_report(make_inputs())
 
 
 def test_a_run_that_has_nothing_yet_still_gives_a_page(make_inputs: MakeInputs) -> None:
     bare = make_inputs(
-        scores=Scores([]), history=[], examples=[], provenance={}, environment={}, split={}, validation={}
+        scores=Scores([]), history=[], examples=[], provenance={}, environment={}, split={}, validation={}, beside=[]
     )
     html = build_report(bare)
     _check(html)

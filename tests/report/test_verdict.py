@@ -4,9 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
+from audiorig.config import Run
 from audiorig.report.inputs import RunInputs
 from audiorig.report.scores import Estimate, Scores
-from audiorig.report.verdict import compared, digest_warnings, leak_warnings, verdict, warnings
+from audiorig.report.verdict import (
+    compared,
+    digest_warnings,
+    leak_warnings,
+    probe_in_training,
+    reconstruction_verdict,
+    verdict,
+    warnings,
+)
 
 MakeInputs = Callable[..., RunInputs]
 
@@ -29,19 +38,70 @@ def test_a_difference_is_called_what_its_interval_says(difference: Estimate, sen
 
 
 def test_verdict_names_the_headline_the_controls_and_what_is_uncertain(make_inputs: MakeInputs) -> None:
-    language, voice, hidden = verdict(make_inputs())
+    language, voice, beside, hidden, pitch = verdict(make_inputs())
     assert language.startswith(
         "Language on held-out participants: accuracy .800 [.700, .900]; 20.0 points above log-mel"
     )
     assert "not certain to differ from an untrained encoder (+1.0 points" in language
     assert "20.0 points below log-mel" in voice
     assert "MFCC" not in voice, "a further control is named only where the encoder is not above it"
-    assert "above linear interpolation at every distance (by .20)" in hidden
-    assert "below mean of visible frames at every distance (by .20)" in hidden
+    assert beside == "Language: +1.4 points [−2.0, +4.9] against other: not certain."
+    assert hidden.startswith("Hidden frames, R² against the better of interpolation and visible mean: at 2 to 5 frames")
+    assert pitch == (
+        "Pitch of hidden frames: .600 [.500, .700] within 50 cents; 20.0 points above repeating the last visible one "
+        "[+10.0, +30.0]; voicing wrong in .100 [.050, .150]; not certain to differ from it (−2.0 points [−6.0, +2.0])."
+    )
+
+
+def _r2(distance: str, value: float, anchors: dict[str, tuple[float, float, float]]) -> list[dict]:
+    fields = {"task": "reconstruction", "metric": f"r2 at {distance} frames", "n": 24, "num_groups": 6}
+    given = {**fields, "interval_over": "groups", "layer": None}
+    rows = [{"system": "wavemae", "value": value, "low": value, "high": value, **given}]
+    for name, (difference, low, high) in anchors.items():
+        rows.append({"system": f"wavemae minus {name}", "value": difference, "low": low, "high": high, **given})
+    return rows
+
+
+def test_hidden_frames_are_held_against_the_better_anchor() -> None:
+    line, mean = "linear interpolation", "mean of visible frames"
+    rows = [
+        *_r2("1", 0.67, {line: (0.04, 0.02, 0.05), mean: (0.27, 0.22, 0.32)}),
+        *_r2("2-3", 0.58, {line: (0.26, 0.22, 0.29), mean: (0.19, 0.15, 0.24)}),
+        *_r2("4-5", 0.49, {line: (0.35, 0.30, 0.38), mean: (0.12, 0.08, 0.15)}),
+        *_r2("6-8", 0.43, {line: (0.37, 0.32, 0.41), mean: (0.01, -0.01, 0.04)}),
+        *_r2("over 8", 0.30, {line: (0.37, 0.32, 0.42), mean: (-0.05, -0.07, -0.02)}),
+    ]
+    assert reconstruction_verdict(Scores(rows), "wavemae") == (
+        "Hidden frames, R² against the better of interpolation and visible mean: "
+        "at 2 to 5 frames above it (2-3: .58, +.19 [+.15, +.24]; 4-5: .49, +.12 [+.08, +.15]); "
+        "at 1 above it (.67, +.04 [+.02, +.05]); "
+        "beyond 5 not certain to differ (6-8: .43, +.01 [−.01, +.04]), below it (over 8: .30, −.05 [−.07, −.02])."
+    )
+
+
+def test_the_probe_in_training_says_what_it_gained(make_inputs: MakeInputs) -> None:
+    history = make_inputs().history
+    assert probe_in_training(history) == "from .41 to .56: +15.0 points [+5.0, +26.0]"
+    doubtful = [{**history[-1], "eval_linear_probe_gain_low": -0.01}]
+    assert probe_in_training([*history, *doubtful]).endswith("[−1.0, +26.0], not certain")
+    others = [entry | {"eval_linear_probe_clips": "d" * 16} for entry in history[:3]]
+    assert probe_in_training([*others, *history]) == probe_in_training(history), "gains are to the same clips"
+    assert probe_in_training(history[:3]) == "", "one look has gained nothing"
+
+
+@pytest.mark.parametrize(
+    ("target", "weight", "is_warned"), [("bestrq", 0.05, True), ("bestrq", 0.0, False), ("w2v-bert", 0.05, False)]
+)
+def test_the_stand_in_for_the_teacher_is_named(
+    make_inputs: MakeInputs, target: str, weight: float, is_warned: bool
+) -> None:
+    run = Run.model_validate({"experiment": "wavemae", "model": {"weights": {"aux_w2v": weight}}})
+    found = warnings(make_inputs(run=run, provenance={"train": {"w2v_target": target, "package_digest": "a" * 64}}))
+    assert ("The w2v decoder learnt BEST-RQ codes, not W2V-BERT features." in found) == is_warned
 
 
 def test_nothing_scored_gives_no_sentence(make_inputs: MakeInputs) -> None:
-    assert verdict(make_inputs(scores=Scores([]))) == []
+    assert verdict(make_inputs(scores=Scores([]), beside=[])) == []
 
 
 def test_equal_digests_are_silent_and_different_ones_are_both_printed(make_inputs: MakeInputs) -> None:

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from audiorig.config import WaveMAERun
-from audiorig.experiments import build
+from audiorig.data.manifest import read_table
+from audiorig.experiments import Inputs, build
+from audiorig.experiments.features import measure_pitch
 from audiorig.experiments.statistics import split_statistics
+from audiorig.models.pitch.track import PitchTracker
 from audiorig.train.experiment import Experiment
 
 SETTINGS = {
@@ -15,7 +19,9 @@ SETTINGS = {
     "seed": 3,
     "data": {"corpus": "tones", "split": "by-speaker", "crop_frames": 32},
     "model": {"width": 8, "depth": 2, "decoder_width": 8, "kernel": 3, "wide_kernel": 3, "decoder_kernel": 7},
-    "train": {"max_steps": 40, "batch_size": 2, "eval_steps": 7, "save_steps": 10, "cpu_threads": 1},
+    "pitch": {"num_shards": 2},
+    "teacher": {"codebooks": 2, "codes": 16},
+    "train": {"max_steps": 40, "audio_steps": 0, "batch_size": 2, "eval_steps": 7, "save_steps": 10, "cpu_threads": 1},
 }
 
 
@@ -32,7 +38,22 @@ def statistics(tones, tone_split: Path, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
+@pytest.fixture(scope="session")
+def pitch(tones, tone_split: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Measured pitch of all tones, in two shards."""
+    folder, run = tmp_path_factory.mktemp("pitch"), tiny_run()
+    tracker = PitchTracker(run.pitch, 24000, 256)
+    rows = pd.concat([read_table(tone_split / f"{side}.parquet") for side in ("train", "dev", "test")])
+    rows.sort_values("wav_path").to_parquet(folder / "manifest.parquet")
+    shards = tuple(folder / f"shard-{shard}-of-2.arrow" for shard in range(2))
+    for shard, path in enumerate(shards):
+        measure_pitch(folder / "manifest.parquet", tones.root, tracker, 24000, 256, shard, 2, path)
+    return shards
+
+
 @pytest.fixture
-def make_experiment(tones, tone_split: Path, statistics: Path) -> Callable[[WaveMAERun], Experiment]:
-    """A fresh experiment, as a new process would build it."""
-    return lambda run: build(run, tone_split, tones.root, statistics)
+def make_experiment(
+    tones, tone_split: Path, statistics: Path, pitch: tuple[Path, ...], tmp_path: Path
+) -> Callable[[WaveMAERun], Experiment]:
+    """A fresh experiment with all losses on, as a new process would build it."""
+    return lambda run: build(run, Inputs(tone_split, tones.root, statistics, tmp_path, pitch))

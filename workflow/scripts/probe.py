@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from audiorig.config_files import load_corpus, load_run
+from audiorig.data.manifest import write_table
 from audiorig.evaluate.stages import load_model, probe_model
 from audiorig.files import write_json
 from audiorig.provenance import stage
@@ -15,13 +16,16 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--split", type=Path, required=True, help="folder of the split")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="written: the scores")
+    parser.add_argument("--items", type=Path, help="written: hits by item; by default items.parquet beside the scores")
     arguments = parser.parse_args()
     with stage("probe", beside=arguments.output):
         run = load_run(arguments.config)
         _, root = load_corpus(arguments.corpus)
         model = load_model(arguments.model)
-        write_json(arguments.output, probe_model(model, arguments.split, root, run.probe, run.experiment))
+        rows, items = probe_model(model, arguments.split, root, run.probe, run.experiment)
+        write_table(items, arguments.items or arguments.output.with_name("items.parquet"))
+        write_json(arguments.output, rows)
 
 
 if __name__ == "__main__":

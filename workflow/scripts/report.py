@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--invalid", type=Path, required=True, help="problems found by validation")
     parser.add_argument("--split", type=Path, required=True, help="summary of the split")
     parser.add_argument("--provenance", type=Path, nargs="+", required=True, help="records of all stages")
+    parser.add_argument("--against", type=Path, help="paired differences to another run, if there are any")
     parser.add_argument("--output", type=Path, required=True, help="written: results/{run}/report.html")
     arguments = parser.parse_args()
     with stage("report", beside=arguments.output):
@@ -34,6 +35,7 @@ def main() -> None:
             split=arguments.split,
             provenance=arguments.provenance,
             page=arguments.output,
+            against=arguments.against,
         )
         write_text(arguments.output, build_report(inputs))
 

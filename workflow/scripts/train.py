@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--split", type=Path, required=True, help="folder of the split")
     parser.add_argument("--statistics", type=Path, required=True, help="per-bin statistics of the training side")
+    parser.add_argument("--pitch", type=Path, nargs="*", default=[], help="shards of measured pitch")
+    parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="shards of a teacher's features")
     parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
     parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
     parser.add_argument("--stop_after_steps", type=int, help="stop in good order after so many steps")
@@ -29,9 +31,18 @@ def main() -> None:
     with stage("train", beside=final) as record, ownership(arguments.folder / "owner.json"):
         run = load_run(arguments.config, arguments.set)
         corpus, root = load_corpus(arguments.corpus)
-        experiment = experiments.build(run, arguments.split, root, arguments.statistics)
+        inputs = experiments.Inputs(
+            arguments.split,
+            root,
+            arguments.statistics,
+            arguments.folder,
+            tuple(arguments.pitch),
+            tuple(arguments.teacher),
+        )
+        experiment = experiments.build(run, inputs)
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()
+        record["w2v_target"] = getattr(experiment.model, "w2v_target", "none")
         history, record["first_step"] = fit(
             experiment,
             run.train,

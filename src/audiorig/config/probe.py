@@ -14,17 +14,25 @@ class ProbeTask(Section):
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Keep rows whose column holds one of these values."
     )
-    assign: Literal["split", "values", "shots"] = Field(
+    assign: Literal["split", "values", "shots", "rotate"] = Field(
         "split",
         description="split: the run's own train, dev and test; values: by the values of a column; "
-        "shots: a few clips per label to learn from, all others to test.",
+        "shots: a few clips per label to learn from, all others to test; rotate: groups are dealt into parts, and "
+        "each part is tested once, learnt from all others.",
     )
     column: str | None = Field(None, description="The column of assign: values.")
     train_values: tuple[str, ...] = Field((), description="Its values that are learnt from (a quarter chooses C).")
     test_values: tuple[str, ...] = Field((), description="Its values that are tested.")
     shots: int = Field(1, ge=1, description="Clips per label to learn from (assign: shots).")
     draws: int = Field(5, ge=1, description="Times that the shots are drawn; scores are averaged.")
-    group: str = Field("participant_id", description="Column whose values the bootstrap resamples.")
+    folds: int = Field(
+        4,
+        ge=3,
+        description="Parts (assign: rotate): each is tested once; the next one chooses C, the others are learnt.",
+    )
+    group: str = Field(
+        "participant_id", description="Column whose values the bootstrap resamples, and rotate keeps together."
+    )
     piece_sec: float | None = Field(None, gt=0, description="Cut every clip into pieces of this length, in seconds.")
     random_channel: bool = Field(False, description="Give every piece its own simulated channel and noise.")
 
@@ -44,6 +52,10 @@ class ProbeConfig(Section):
     layer: Literal["all", "dev"] = Field(
         "all", description="Features of the headline: all blocks side by side, or the layer that is best on dev."
     )
+    each_layer: bool = Field(
+        True,
+        description="Score every layer by itself too; false: only the headline's, with layer: all, in half the time.",
+    )
     inverse_penalties: tuple[float, ...] = Field(
         (0.001, 0.01, 0.1, 1.0, 10.0, 100.0), description="Values of C of the logistic regression; dev chooses."
     )
@@ -55,3 +67,9 @@ class ProbeConfig(Section):
     examples: int = Field(4, ge=0, description="Test clips whose spectrograms are shown.")
     batch_size: int = Field(16, ge=1, description="Clips that are encoded at once.")
     seed: int = Field(0, ge=0, description="Seed of masks, shots, shuffles and bootstrap.")
+
+    @model_validator(mode="after")
+    def _dev_can_choose(self) -> "ProbeConfig":
+        if self.layer == "dev" and not self.each_layer:
+            raise ValueError("layer: dev chooses among all layers, so it needs each_layer: true")
+        return self

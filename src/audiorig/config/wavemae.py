@@ -61,6 +61,27 @@ class PitchConfig(Section):
             raise ValueError(f"min_hz {self.min_hz:g} is not below max_hz {self.max_hz:g}")
         return self
 
+    def key(self, sample_rate_hz: int, hop: int) -> str:
+        """A folder name that says all that a measured pitch depends on."""
+        numbers = (self.min_hz, self.max_hz, self.voiced_periodicity, -self.silence_dbfs, sample_rate_hz, hop)
+        return "_".join([self.extractor, *(f"{number:g}" for number in numbers)])
+
+    @classmethod
+    def of_key(cls, key: str) -> tuple["PitchConfig", int, int]:
+        """Settings, rate and hop of such a name."""
+        extractor, *numbers = key.split("_")
+        low, high, periodicity, silence, rate, hop = map(float, numbers)
+        settings = cls.model_validate(
+            {
+                "extractor": extractor,
+                "min_hz": low,
+                "max_hz": high,
+                "voiced_periodicity": periodicity,
+                "silence_dbfs": -silence,
+            }
+        )
+        return settings, int(rate), int(hop)
+
 
 class TeacherConfig(Section):
     """What the W2V decoder predicts: features of W2V-BERT, or codes that need no download."""
@@ -81,6 +102,19 @@ class TeacherConfig(Section):
         "costs several times the training step (w2v-bert).",
     )
     num_shards: int = Field(2, ge=1, le=1000, description="Jobs that share the computing (w2v-bert).")
+
+    @property
+    def key(self) -> str:
+        """A folder name that says all that cached features depend on, besides corpus and split."""
+        return f"{self.pretrained}_{self.layer}_{self.components}"
+
+    @classmethod
+    def of_key(cls, key: str) -> "TeacherConfig":
+        """Settings of such a name."""
+        pretrained, layer, components = key.rsplit("_", 2)
+        return cls.model_validate(
+            {"kind": "w2v-bert", "pretrained": pretrained, "layer": int(layer), "components": int(components)}
+        )
 
 
 class PretrainedConfig(Section):

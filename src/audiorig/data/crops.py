@@ -32,14 +32,24 @@ class CropDataset:
         sample_rate_hz: rate of the crops.
         seed: seed of the run.
         is_random: False for evaluation: item i is the middle of file i, the same in every epoch.
+        grid: crops begin at multiples of so many samples, so that what was computed for a whole
+            file frame by frame fits to its crops.
     """
 
     def __init__(
-        self, split: Path, root: Path, crop_samples: int, sample_rate_hz: int, seed: int, *, is_random: bool = True
+        self,
+        split: Path,
+        root: Path,
+        crop_samples: int,
+        sample_rate_hz: int,
+        seed: int,
+        *,
+        is_random: bool = True,
+        grid: int = 1,
     ) -> None:
         self.split, self.root = split, root
         self.crop_samples, self.sample_rate_hz = crop_samples, sample_rate_hz
-        self.seed, self.is_random = seed, is_random
+        self.seed, self.is_random, self.grid = seed, is_random, grid
         self._open()
 
     def _open(self) -> None:
@@ -66,10 +76,10 @@ class CropDataset:
     def _choose(self, epoch: int, item: int) -> tuple[int, int]:
         """The row, and the first sample."""
         if not self.is_random:
-            return item, self._slack(item) // 2
+            return item, self._slack(item) // 2 // self.grid * self.grid
         where, offset = keyed_generator("crop", self.seed, epoch, item).random(2)
         row = self._rows.at((item + where) / len(self) * self._rows.total_sec)
-        return row, int(offset * (self._slack(row) + 1))
+        return row, int(offset * (self._slack(row) // self.grid + 1)) * self.grid
 
     def _slack(self, row: int) -> int:
         """How many samples a file is longer than a crop."""

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from audiorig.evaluate.intervals import Floats
 from audiorig.evaluate.pieces import Pieces
-from audiorig.models.wavemae import EncoderOutput
+from audiorig.models.outputs import EncoderOutput
 from audiorig.randomness import random_state_fence
 
 ALL_BLOCKS = "all"

@@ -43,7 +43,7 @@ def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
 
 
 def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
-    """One fold, or one for each draw of shots.
+    """One fold, or one for each draw of shots, or one for each part that takes its turn.
 
     Rows whose label does not occur in train are on no side: no score can be given for them.
     Pieces of one clip are never on two sides.
@@ -62,6 +62,8 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
             folds = [_fold(learnt & ~is_dev, is_dev, np.isin(value, task.test_values))]
         case "shots":
             folds = [_draw_shots(table, task, seed, draw) for draw in range(task.draws)]
+        case "rotate":
+            folds = _rotate(table, task, seed)
     folds = [_without_unknown_labels(fold, table[task.label].to_numpy(dtype=str)) for fold in folds]
     for fold in folds:
         if not (len(fold.train) and len(fold.dev) and len(fold.test)):
@@ -105,3 +107,31 @@ def _draw_shots(table: pd.DataFrame, task: ProbeTask, seed: int, draw: int) -> F
         dev |= {clips[index] for index in order[task.shots : 2 * task.shots]}
     is_train, is_dev = (table["wav_path"].isin(chosen).to_numpy() for chosen in (train, dev))
     return _fold(is_train, is_dev, ~is_train & ~is_dev)
+
+
+def _rotate(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
+    """Each part of the groups is tested once; the next part is dev, all others are learnt from.
+
+    Groups are dealt one by one, those with the same commonest label after each other: where a group
+    has one label, every part gets its share of each.
+    """
+    groups = table[task.group].to_numpy(dtype=str)
+    labels = pd.Series({group: _commonest(rows[task.label]) for group, rows in table.groupby(groups)})
+    if len(labels) < task.folds:
+        raise DataError(
+            f"probe task on {task.label!r}: {len(labels)} groups of {task.group!r} cannot be dealt into "
+            f"{task.folds} folds; set folds to {max(3, len(labels))} or take another group"
+        )
+    order: list[str] = []
+    for label, same in labels.sort_index().groupby(labels):
+        dealt = keyed_generator("probe-rotate", seed, str(label)).permutation(len(same))
+        order += [str(same.index[index]) for index in dealt]
+    part_of = {group: place % task.folds for place, group in enumerate(order)}
+    part = np.array([part_of[group] for group in groups])
+    turns = [(number, (number + 1) % task.folds) for number in range(task.folds)]
+    return [_fold((part != test) & (part != dev), part == dev, part == test) for test, dev in turns]
+
+
+def _commonest(labels: pd.Series) -> str:
+    """Of equals, the first by name."""
+    return str(labels.astype(str).value_counts().sort_index().idxmax())

@@ -5,58 +5,23 @@ distances beyond tell what was learnt. Linear interpolation and the mean of the 
 stand beside the model.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from audiorig.evaluate.distances import log_spectral_distance, mean_distance, mel_distance
 from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.metrics import metric_row
-from audiorig.files import written_aside
-from audiorig.models.masks import draw_spans
-from audiorig.models.wavemae import WaveMAE
-from audiorig.randomness import keyed_generator, random_state_fence
+from audiorig.evaluate.pitch_scores import carry_last, pitch_scores, pitch_sums
+from audiorig.evaluate.rebuild import Bools, Frames, RebuiltClip
+from audiorig.models.encoder import PatchEncoder
 
 DISTANCES = {"1": (1, 1), "2-3": (2, 3), "4-5": (4, 5), "6-8": (6, 8), "over 8": (9, 1 << 30)}
 INTERPOLATION = "linear interpolation"
 VISIBLE_MEAN = "mean of visible frames"
-
-Frames = NDArray[np.float32]
-Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class RebuiltClip:
-    """One clip: standardised log magnitudes (N, F), real frames only."""
-
-    name: str
-    original: Frames
-    predicted: Frames
-    is_hidden: Bools
-
-
-def rebuild_clips(model: WaveMAE, clips: list[tuple[str, Frames]], seed: int) -> list[RebuiltClip]:
-    """Hide spans of each clip, by a key of its name, and let the model fill them in.
-
-    Args:
-        clips: name and waveform (T,) of each.
-    """
-    shape, rebuilt = model.shape, []
-    with random_state_fence():
-        for name, waveform in tqdm(clips, "reconstruct", unit="clip", mininterval=1):
-            lengths = torch.tensor([len(waveform)])
-            num_latents = (1 + len(waveform) // model.stft.hop) // shape.stride
-            generator = keyed_generator("mask", "evaluate", seed, name)
-            hidden = draw_spans(generator, num_latents, shape.mask_ratio, shape.min_span, shape.max_span)
-            batch = torch.from_numpy(waveform)[None]
-            built = model.reconstruct(batch, lengths, torch.from_numpy(hidden)[None])
-            arrays = (each[0].numpy() for each in (built.original, built.predicted, built.is_hidden))
-            rebuilt.append(RebuiltClip(name, *arrays))
-    return rebuilt
+LAST_PITCH = "last visible pitch"
 
 
 def distance_to_visible(is_hidden: Bools) -> NDArray[np.int64]:
@@ -89,67 +54,118 @@ def squared_errors(clip: RebuiltClip, is_scored: Bools) -> dict[str, Floats]:
     distance = distance_to_visible(clip.is_hidden)
     masks = [clip.is_hidden & (distance >= low) & (distance <= high) for low, high in DISTANCES.values()]
     original = clip.original[:, is_scored].astype(np.float64)
-    guesses = {
-        "model": clip.predicted[:, is_scored],
-        INTERPOLATION: interpolate(clip.original, clip.is_hidden)[:, is_scored],
-        VISIBLE_MEAN: np.broadcast_to(original[~clip.is_hidden].mean(0), original.shape),
-        "total": np.zeros_like(original),
-    }
+    known = {name: guess[:, is_scored] for name, guess in guesses(clip).items()}
+    known["total"] = np.zeros_like(original)
     return {
         name: np.array([np.square(original[mask] - guess[mask]).sum() for mask in masks])
-        for name, guess in guesses.items()
+        for name, guess in known.items()
     }
+
+
+def guesses(clip: RebuiltClip) -> dict[str, Frames]:
+    """What the model and the anchors say of every frame (N, F)."""
+    mean = clip.original[~clip.is_hidden].mean(0)
+    return {
+        "model": clip.predicted,
+        INTERPOLATION: interpolate(clip.original, clip.is_hidden),
+        VISIBLE_MEAN: np.where(clip.is_hidden[:, None], mean, clip.original),
+    }
+
+
+def error_table(clips: list[RebuiltClip], groups: list[str], is_scored: Bools) -> pd.DataFrame:
+    """A row per clip: ``item``, ``group``, and ``sse_{guess}_{index of the distance}``, sums of squared errors."""
+    rows = []
+    for clip, group in zip(clips, groups, strict=True):
+        sums = squared_errors(clip, is_scored)
+        columns = {f"sse_{name}_{index}": value for name, each in sums.items() for index, value in enumerate(each)}
+        rows.append({"item": clip.name, "group": group, **columns})
+    return pd.DataFrame(rows)
+
+
+def distance_rows(
+    clips: list[RebuiltClip], model: PatchEncoder, system: str, resampling: Resampling
+) -> list[dict[str, Any]]:
+    """Log-spectral and mel distance in dB, of hidden frames beside the anchors, and of visible ones.
+
+    The loss never asks for the visible frames; the decoder's word on them is reported as it is.
+    """
+    std, mean, is_scored = (each.numpy() for each in (model.bin_std, model.bin_mean, model.is_scored))
+    sums: dict[tuple[str, str], list[Floats]] = {}
+    for clip in clips:
+        original = clip.original * std + mean
+        known = {(name, "hidden"): (guess, clip.is_hidden) for name, guess in guesses(clip).items()}
+        if clip.guess is not None:
+            known["model", "visible"] = (clip.guess, ~clip.is_hidden)
+        for (name, side), (guess, frames) in known.items():
+            place = (guess * std + mean, original, frames, is_scored)
+            sums.setdefault((name, f"lsd_db {side}"), []).append(log_spectral_distance(*place))
+            mels = mel_distance(*place, model.stft, model.config.sample_rate_hz)
+            sums.setdefault((name, f"mel_db {side}"), []).append(mels)
+    scores = {key: mean_distance(np.stack(each), resampling) for key, each in sums.items()}
+    return _rows("reconstruction", _beside(scores, system, (INTERPOLATION, VISIBLE_MEAN)), resampling, len(clips))
+
+
+def pitch_rows(
+    clips: list[RebuiltClip], groups: list[str], system: str, bootstrap: int, seed: int
+) -> list[dict[str, Any]]:
+    """Pitch of hidden frames, beside repeating the last visible one; nothing without a pitch decoder."""
+    pitches = [clip.pitch for clip in clips]
+    if any(pitch is None for pitch in pitches):
+        return []
+    resampling = Resampling(groups, bootstrap, seed, "pitch")
+    sums: dict[str, list[Floats]] = {"model": [], LAST_PITCH: []}
+    for clip, pitch in zip(clips, pitches, strict=True):
+        assert pitch is not None
+        truth = (pitch.true_hz, pitch.is_truly_voiced)
+        sums["model"].append(pitch_sums(*truth, pitch.hz, pitch.is_voiced, clip.is_hidden))
+        sums[LAST_PITCH].append(pitch_sums(*truth, *carry_last(*truth, pitch.is_known), clip.is_hidden))
+    scores = {
+        (name, metric): score
+        for name, each in sums.items()
+        for metric, score in pitch_scores(np.stack(each), resampling).items()
+    }
+    return _rows("pitch", _beside(scores, system, (LAST_PITCH,)), resampling, len(clips))
+
+
+def _beside(
+    scores: dict[tuple[str, str], Score], system: str, anchors: tuple[str, ...]
+) -> dict[tuple[str, str], Score]:
+    """Scores by (system, metric), the model's under its name, with the paired differences to anchors."""
+    named = {(system if name == "model" else name, metric): score for (name, metric), score in scores.items()}
+    for (name, metric), score in list(named.items()):
+        for anchor in anchors:
+            if name == system and (anchor, metric) in named:
+                named[f"{system} minus {anchor}", metric] = score.minus(named[anchor, metric])
+    return named
+
+
+def _rows(
+    task: str, scores: dict[tuple[str, str], Score], resampling: Resampling, num_items: int
+) -> list[dict[str, Any]]:
+    return [metric_row(task, name, metric, score, resampling, num_items) for (name, metric), score in scores.items()]
 
 
 def reconstruction_rows(
-    clips: list[RebuiltClip], groups: list[str], is_scored: Bools, system: str, bootstrap: int, seed: int
+    clips: list[RebuiltClip], groups: list[str], model: PatchEncoder, system: str, bootstrap: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Rows of ``metrics.json``: hidden-frame R2 by distance, of the model and the anchors."""
+    """Rows of ``metrics.json``: how hidden frames are rebuilt, by the model and by the anchors."""
     resampling = Resampling(groups, bootstrap, seed, "reconstruction")
-    sums = [squared_errors(clip, is_scored) for clip in clips]
-    total, drawn_total = resampling.totals(np.stack([each["total"] for each in sums]))
-    drawn_total = np.where(drawn_total > 0, drawn_total, np.nan)  # a draw may lack a distance
-    scores: dict[str, list[Score]] = {}
-    for name in ("model", INTERPOLATION, VISIBLE_MEAN):
-        error, drawn_error = resampling.totals(np.stack([each[name] for each in sums]))
-        scores[name] = [
-            Score(float(1 - error[bin] / total[bin]), 1 - drawn_error[:, bin] / drawn_total[:, bin], resampling.tail)
-            for bin in range(len(DISTANCES))
-            if total[bin] > 0
-        ]
-    scores[system] = scores.pop("model")
-    for anchor in (INTERPOLATION, VISIBLE_MEAN):
-        scores[f"{system} minus {anchor}"] = [
-            mine.minus(theirs) for mine, theirs in zip(scores[system], scores[anchor], strict=True)
-        ]
-    distances = [name for name, is_there in zip(DISTANCES, total > 0, strict=True) if is_there]
     return [
-        metric_row("reconstruction", name, f"r2 at {distance} frames", score, resampling, len(clips))
-        for name, each in scores.items()
-        for distance, score in zip(distances, each, strict=True)
+        *r2_rows(clips, model.is_scored.numpy(), system, resampling),
+        *distance_rows(clips, model, system, resampling),
     ]
 
 
-def save_examples(clips: list[RebuiltClip], path: Path) -> None:
-    """Write clips to look at: arrays only, no pickles."""
-    arrays: dict[str, Any] = {"names": np.array([clip.name for clip in clips], dtype=str)}
-    for index, clip in enumerate(clips):
-        arrays[f"original_{index}"] = clip.original.astype(np.float16)
-        arrays[f"predicted_{index}"] = clip.predicted.astype(np.float16)
-        arrays[f"is_hidden_{index}"] = clip.is_hidden
-    with written_aside(path) as aside, aside.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-
-
-def load_examples(path: Path) -> list[RebuiltClip]:
-    """Read what ``save_examples`` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return [
-            RebuiltClip(
-                str(name),
-                arrays[f"original_{index}"].astype(np.float32),
-                arrays[f"predicted_{index}"].astype(np.float32),
-                arrays[f"is_hidden_{index}"],
-            )
-            for index, name in enumerate(arrays["names"])
-        ]
+def r2_rows(clips: list[RebuiltClip], is_scored: Bools, system: str, resampling: Resampling) -> list[dict[str, Any]]:
+    """R2 of hidden frames by their distance to the nearest visible one."""
+    sums = [squared_errors(clip, is_scored) for clip in clips]
+    total, drawn_total = resampling.totals(np.stack([each["total"] for each in sums]))
+    drawn_total = np.where(drawn_total > 0, drawn_total, np.nan)  # a draw may lack a distance
+    scores: dict[tuple[str, str], Score] = {}
+    for name in ("model", INTERPOLATION, VISIBLE_MEAN):
+        error, drawn = resampling.totals(np.stack([each[name] for each in sums]))
+        for index, distance in enumerate(DISTANCES):
+            if total[index] > 0:
+                value, draws = 1 - error[index] / total[index], 1 - drawn[:, index] / drawn_total[:, index]
+                scores[name, f"r2 at {distance} frames"] = Score(float(value), draws, resampling.tail)
+    return _rows("reconstruction", _beside(scores, system, (INTERPOLATION, VISIBLE_MEAN)), resampling, len(clips))

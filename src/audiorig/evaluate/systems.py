@@ -39,7 +39,7 @@ class TaskScorer:
     """Scores all systems on one task; every score shares the same bootstrap draws."""
 
     def __init__(self, name: str, task: ProbeTask, table: pd.DataFrame, settings: ProbeConfig, system: str) -> None:
-        self.name, self.settings, self.system, self.table = name, settings, system, table
+        self.name, self.task, self.settings, self.system, self.table = name, task, settings, system, table
         self.folds = make_folds(table, task, settings.seed)
         names, self.labels = np.unique(table[task.label].to_numpy(dtype=str), return_inverse=True)
         self.num_classes = len(names)
@@ -50,32 +50,62 @@ class TaskScorer:
         groups = table[task.group].to_numpy(dtype=str)[self.tested]
         self.resampling = Resampling(groups.tolist(), settings.bootstrap, settings.seed, name)
         self.rows: list[dict[str, Any]] = []
+        self._hits: dict[str, Floats] = {}
 
     def score(self, features: Features) -> list[dict[str, Any]]:
         """Rows of ``metrics.json`` for the encoder, its layers, its controls and the differences."""
-        by_layer = {layer: self._linear(matrix) for layer, matrix in features.encoder.items()}
+        layers = features.encoder if self.settings.each_layer else self._candidates(features.encoder)
+        by_layer = {layer: self._linear(features.encoder[layer]) for layer in layers}
         layer = self._headline_layer(by_layer)
         for name, result in by_layer.items():
             self._add(f"{self.system}, {name}", self._scores(result), layer=name, dev_accuracy=result.dev_accuracy)
         encoder = self._scores(by_layer[layer])
+        self._note_hits(self.system, [by_layer[layer]])
         seen = int((self.table["split_side"].iloc[self.tested] == "train").sum())
         self._add(self.system, encoder, layer=layer, num_pretrained=seen)
-        controls = {name: self._scores(self._linear(matrix)) for name, matrix in features.spectral.items()}
-        randoms = []
+        controls = {name: self._control(name, self._linear(matrix)) for name, matrix in features.spectral.items()}
+        randoms, chosen = [], []
         for seed, each in enumerate(features.random_encoders):
             # A control may choose its layer on dev as the encoder may: anything else would flatter.
             own = {name: self._linear(each[name]) for name in self._candidates(each)}
             own_layer = self._headline_layer(own)
             randoms.append(self._scores(own[own_layer]))
+            chosen.append(own[own_layer])
             self._add(f"{RANDOM}, seed {seed}", randoms[-1], layer=own_layer, seed=seed)
         controls[RANDOM] = {name: Score.mean([scores[name] for scores in randoms]) for name in encoder}
-        controls[MAJORITY] = self._scores(majority_probe(self.labels, self.folds))
+        self._note_hits(RANDOM, chosen)
+        controls[MAJORITY] = self._control(MAJORITY, majority_probe(self.labels, self.folds))
         controls[SHUFFLED] = self._shuffled(features.encoder[layer])
         for name, scores in controls.items():
             self._add(name, scores, layer=layer if name == SHUFFLED else None)
             self._add(f"{self.system} minus {name}", {m: encoder[m].minus(s) for m, s in scores.items()}, layer=layer)
         self._add_neighbours(features, layer)
         return self.rows
+
+    def items(self) -> pd.DataFrame:
+        """What ``score`` found, item by item: task, system, item, group and ``hit``.
+
+        A hit is the share of the item's predictions that were right, over draws and repetitions, so
+        that the mean of a system's hits is its accuracy.
+        """
+        table = self.table.iloc[self.tested]
+        names = table["wav_path"].to_numpy(dtype=str)
+        if self.task.piece_sec is not None:
+            names = np.array([f"{name}#{start}" for name, start in zip(names, table["start"], strict=True)])
+        groups = table[self.task.group].to_numpy(dtype=str)
+        parts = [
+            pd.DataFrame({"task": self.name, "system": system, "item": names, "group": groups, "hit": hits})
+            for system, hits in self._hits.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def _note_hits(self, system: str, results: list[ProbeResult]) -> None:
+        hits = [result.predicted[self.tested, self.labels[self.tested]] for result in results]
+        self._hits[system] = np.mean(hits, axis=0)
+
+    def _control(self, name: str, result: ProbeResult) -> dict[str, Score]:
+        self._note_hits(name, [result])
+        return self._scores(result)
 
     def _headline_layer(self, by_layer: dict[str, ProbeResult]) -> str:
         if self.settings.layer == "all":
@@ -96,7 +126,7 @@ class TaskScorer:
 
     def _shuffled(self, matrix: Floats) -> dict[str, Score]:
         """The probe trained on labels that were dealt out anew: what is left is a leak or luck."""
-        scores = []
+        results = []
         for number in range(self.settings.shuffles):
             predicted = np.zeros((len(self.labels), self.num_classes))
             num_tests = np.zeros(len(self.labels), dtype=np.int64)
@@ -109,7 +139,9 @@ class TaskScorer:
                 predicted[:, : result.predicted.shape[1]] += result.predicted
                 num_tests += result.num_tests
             share = predicted / np.maximum(num_tests, 1)[:, None]
-            scores.append(self._scores(ProbeResult(share, num_tests, float("nan"))))
+            results.append(ProbeResult(share, num_tests, float("nan")))
+        self._note_hits(SHUFFLED, results)
+        scores = [self._scores(result) for result in results]
         generator = keyed_generator("shuffle-bootstrap", self.settings.seed, self.name)
         return {name: Score.mean_of_draws([each[name] for each in scores], generator) for name in scores[0]}
 

@@ -1,63 +1,53 @@
-"""WaveMAE's experiment: where its data, masks and model meet."""
+"""WaveMAE's experiment: where its data, model, logs and probe meet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from audiorig.config import DataConfig, SpectrogramConfig, WaveMAEModelConfig, WaveMAERun
-from audiorig.data.audio import Samples
-from audiorig.data.crops import Crop, CropDataset
+from audiorig.config import DataConfig, PitchConfig, SpectrogramConfig, WaveMAERun
+from audiorig.data.crops import CropDataset
+from audiorig.data.feature_store import FeatureStore
+from audiorig.evaluate.stages import PitchLookup
+from audiorig.experiments.wavemae_items import (
+    CachedPitch,
+    CachedTeacher,
+    LivePitch,
+    MaskedCollate,
+    PitchSource,
+    TeacherSource,
+    WaveMAEDataset,
+)
 from audiorig.files import file_digest
-from audiorig.models.masks import draw_channel, draw_spans
-from audiorig.models.spectrogram import SpectrumStatistics, num_frames
-from audiorig.models.wavemae import WaveMAE, WaveMAEConfig
-from audiorig.randomness import keyed_generator
+from audiorig.models import WaveMAE, WaveMAEConfig
+from audiorig.models.pitch.track import PitchTracker
+from audiorig.models.spectrogram import SpectrumStatistics
+from audiorig.train.audio_log import AudioLog
 from audiorig.train.experiment import Experiment
+from audiorig.train.probe_log import build_probe
 
 
 @dataclass(frozen=True)
-class MaskedCollate:
-    """Crops to a batch, with the masks that belong to their (epoch, item).
+class WaveMAEInputs:
+    """Files that a WaveMAE is trained from.
 
-    Args:
-        crop_samples: length T that every item is padded to.
-        is_training: draws the channel augmentation too; dev masks are keyed apart.
+    Attributes:
+        split: folder of the split (train.arrow, dev.arrow).
+        root: folder of the corpus' audio.
+        statistics: per-bin statistics of the training side.
+        pitch: shards of measured pitch; empty if it is not used, or measured live.
+        teacher: shards of the teacher's features; empty likewise.
+        folder: the run's folder, for logs.
     """
 
-    model: WaveMAEModelConfig
-    spectrogram: SpectrogramConfig
-    crop_samples: int
-    seed: int
-    is_training: bool
-
-    def __call__(self, items: list[tuple[Crop, Samples]]) -> dict[str, Tensor]:
-        """Returns ``waveform`` (B, T), ``lengths`` (B,), ``is_hidden`` (B, N), ``channel`` (B, F)."""
-        num_latents = num_frames(self.crop_samples, self.spectrogram) // self.model.stride
-        num_bins = self.spectrogram.n_fft // 2 + 1
-        side = "train" if self.is_training else "dev"
-        waveform = np.zeros((len(items), self.crop_samples), dtype=np.float32)
-        is_hidden = np.zeros((len(items), num_latents), dtype=bool)
-        channel = np.zeros((len(items), num_bins), dtype=np.float32)
-        for row, (crop, samples) in enumerate(items):
-            waveform[row, : len(samples)] = samples
-            real = num_frames(len(samples), self.spectrogram) // self.model.stride
-            generator = keyed_generator("mask", side, self.seed, crop.epoch, crop.item)
-            is_hidden[row, :real] = draw_spans(
-                generator, real, self.model.mask_ratio, self.model.min_span, self.model.max_span
-            )
-            if self.is_training:
-                generator = keyed_generator("channel", self.seed, crop.epoch, crop.item)
-                channel[row] = draw_channel(generator, num_bins, self.model.channel_augment_db)
-        batch = {
-            "waveform": torch.from_numpy(waveform),
-            "lengths": torch.tensor([len(samples) for _, samples in items]),
-            "is_hidden": torch.from_numpy(is_hidden),
-        }
-        return {**batch, "channel": torch.from_numpy(channel)} if self.is_training else batch
+    split: Path
+    root: Path
+    statistics: Path
+    folder: Path
+    pitch: tuple[Path, ...] = ()
+    teacher: tuple[Path, ...] = ()
 
 
 def crop_samples(data: DataConfig, spectrogram: SpectrogramConfig) -> int:
@@ -65,41 +55,97 @@ def crop_samples(data: DataConfig, spectrogram: SpectrogramConfig) -> int:
     return (data.crop_frames - 1) * spectrogram.hop
 
 
-def build(settings: WaveMAERun, split: Path, root: Path, statistics: Path) -> Experiment:
-    """Put the experiment together.
-
-    Args:
-        split: folder of the split (train.arrow, dev.arrow).
-        root: folder of the corpus' audio.
-        statistics: per-bin statistics of the training side.
-    """
-    length = crop_samples(settings.data, settings.spectrogram)
-    rate, seed = settings.data.sample_rate_hz, settings.seed
-    torch.manual_seed(seed)  # initial weights and dropout
-    model = WaveMAE(
-        WaveMAEConfig(rate, settings.spectrogram.model_dump(mode="json"), settings.model.model_dump(mode="json"))
-    )
-    model.set_statistics(SpectrumStatistics.load(statistics))
-    collate = {
-        is_training: MaskedCollate(settings.model, settings.spectrogram, length, seed, is_training)
-        for is_training in (True, False)
+def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
+    """Put the experiment together."""
+    length, rate = crop_samples(settings.data, settings.spectrogram), settings.data.sample_rate_hz
+    model = build_model(settings, inputs)
+    datasets = {
+        side: WaveMAEDataset(
+            CropDataset(
+                inputs.split / f"{side}.arrow",
+                inputs.root,
+                length,
+                rate,
+                settings.seed,
+                is_random=side == "train",
+                grid=settings.spectrogram.hop,
+            ),
+            pitch_source(settings, inputs.pitch),
+            teacher_source(settings, inputs.teacher),
+        )
+        for side in ("train", "dev")
     }
+    collate = {
+        side: MaskedCollate(settings.model, settings.spectrogram, length, settings.seed, side == "train")
+        for side in ("train", "dev")
+    }
+    audio_clips = [datasets["dev"][0, item] for item in range(min(settings.train.audio_clips, len(datasets["dev"])))]
+    callbacks: list[Any] = []
+    if settings.train.audio_steps:
+        batch = collate["dev"](audio_clips)
+        callbacks.append(AudioLog(inputs.folder, model, batch, settings.train.audio_steps))
+    if settings.train.probe.every_steps:
+        callbacks.append(build_probe(settings.train.probe, inputs.split, inputs.root, model, settings.seed))
     return Experiment(
         model=model,
-        train_dataset=CropDataset(split / "train.arrow", root, length, rate, seed),
-        dev_dataset=CropDataset(split / "dev.arrow", root, length, rate, seed, is_random=False),
-        collate=collate[True],
-        collate_dev=collate[False],
+        train_dataset=datasets["train"],
+        dev_dataset=datasets["dev"],
+        collate=collate["train"],
+        collate_dev=collate["dev"],
         item_sec=length / rate,
-        fingerprint=_fingerprint(settings, split, statistics),
+        fingerprint=_fingerprint(settings, inputs),
+        callbacks=tuple(callbacks),
     )
 
 
-def _fingerprint(settings: WaveMAERun, split: Path, statistics: Path) -> dict[str, Any]:
+def build_model(settings: WaveMAERun, inputs: WaveMAEInputs) -> WaveMAE:
+    """The model with its initial weights."""
+    torch.manual_seed(settings.seed)  # initial weights and dropout
+    sections = {
+        name: getattr(settings, name).model_dump(mode="json") for name in ("spectrogram", "model", "pitch", "teacher")
+    }
+    width = 0
+    if inputs.teacher:
+        width = settings.teacher.components or 1024
+    model = WaveMAE(WaveMAEConfig(settings.data.sample_rate_hz, num_teacher_features=width, **sections))
+    model.set_statistics(SpectrumStatistics.load(inputs.statistics))
+    return model
+
+
+def pitch_source(settings: WaveMAERun, shards: tuple[Path, ...]) -> PitchSource | None:
+    """Where the pitch of crops comes from; None if the loss does not ask for it."""
+    if not settings.model.weights.aux_crepe:
+        return None
+    return _pitch(settings.pitch, settings.data.sample_rate_hz, settings.spectrogram.hop, shards)
+
+
+def pitch_of_clips(model: WaveMAE, settings: PitchConfig, shards: Sequence[Path]) -> PitchLookup:
+    """The pitch of stretches of files, for a model that has a pitch decoder; for others, of none."""
+    if model.pitch_decoder is None:
+        return lambda wav_path, start, samples: None
+    return _pitch(settings, model.config.sample_rate_hz, model.stft.hop, shards).of
+
+
+def _pitch(settings: PitchConfig, rate_hz: int, hop: int, shards: Sequence[Path]) -> PitchSource:
+    if settings.source == "live":
+        return LivePitch(PitchTracker(settings, rate_hz, hop))
+    return CachedPitch(FeatureStore(shards), hop)
+
+
+def teacher_source(settings: WaveMAERun, shards: tuple[Path, ...]) -> TeacherSource | None:
+    """Where the teacher's features come from; None if it is BEST-RQ, whose codes the model computes."""
+    if not settings.model.weights.aux_w2v or settings.teacher.kind == "bestrq":
+        return None
+    return CachedTeacher(
+        FeatureStore(shards), settings.model.stride, settings.spectrogram.hop, settings.data.sample_rate_hz
+    )
+
+
+def _fingerprint(settings: WaveMAERun, inputs: WaveMAEInputs) -> dict[str, Any]:
+    sections = ("data", "spectrogram", "model", "pitch", "teacher")
     return {
-        "data": settings.data.model_dump(mode="json"),
-        "spectrogram": settings.spectrogram.model_dump(mode="json"),
-        "model": settings.model.model_dump(mode="json"),
-        "split_sha256": file_digest(split / "train.parquet"),
-        "statistics_sha256": file_digest(statistics),
+        **{name: getattr(settings, name).model_dump(mode="json") for name in sections},
+        "split_sha256": file_digest(inputs.split / "train.parquet"),
+        "statistics_sha256": file_digest(inputs.statistics),
+        "features_sha256": [file_digest(path) for path in (*inputs.pitch, *inputs.teacher)],
     }

@@ -2,7 +2,8 @@
 
 from transformers import AutoConfig, AutoModel
 
-from audiorig.models.wavemae import WaveMAE, WaveMAEConfig
+from audiorig.models.encoder import WaveMAEConfig
+from audiorig.models.wavemae import WaveMAE
 
 AutoConfig.register(WaveMAEConfig.model_type, WaveMAEConfig)
 AutoModel.register(WaveMAEConfig, WaveMAE)

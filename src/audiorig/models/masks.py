@@ -4,6 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def num_hidden(num_latents: int, ratio: float) -> int:
+    """How many latents of an item are hidden: at least 1 and at most N - 1, none if N is 1."""
+    return min(max(1, round(ratio * num_latents)), num_latents - 1) if num_latents > 1 else 0
+
+
 def draw_spans(
     generator: np.random.Generator, num_latents: int, ratio: float, min_span: int, max_span: int
 ) -> NDArray[np.bool_]:
@@ -14,16 +19,15 @@ def draw_spans(
     ``min_span``. Spans do not touch while there are gaps enough to part them.
 
     Returns:
-        bool (N,), True where hidden; exactly round(ratio * N) of them, at least 1 and at most
-        N - 1 (none if N is 1).
+        bool (N,), True where hidden, ``num_hidden`` of them.
     """
     if num_latents < 2:
         return np.zeros(num_latents, dtype=bool)
-    num_hidden = min(max(1, round(ratio * num_latents)), num_latents - 1)
+    count = num_hidden(num_latents, ratio)
     spans: list[int] = []
-    while (left := num_hidden - sum(spans)) > 0:
+    while (left := count - sum(spans)) > 0:
         spans.append(min(int(generator.integers(min_span, max_span + 1)), left))
-    gaps = _random_parts(generator, num_latents - num_hidden, len(spans))
+    gaps = _random_parts(generator, num_latents - count, len(spans))
     lengths = np.stack([spans, gaps], axis=1).ravel()
     circle = np.repeat(np.tile([True, False], len(spans)), lengths)
     return np.roll(circle, int(generator.integers(num_latents)))

@@ -1,124 +1,83 @@
 """WaveMAE: a masked autoencoder on STFT frames.
 
 A patch of ``stride`` log-magnitude frames becomes a latent; spans of latents are hidden; a
-ConvNeXt V2 encoder sees the visible ones only; one shallow block fills the gaps. After He et al.,
-"Masked Autoencoders Are Scalable Vision Learners" (2022) and ConvNeXt V2 (2023).
+ConvNeXt V2 encoder sees the visible ones only; one shallow block fills the gaps, and small
+decoders on top of it tell the pitch and what a teacher says. After He et al., "Masked
+Autoencoders Are Scalable Vision Learners" (2022) and ConvNeXt V2 (2023).
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PretrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
 
-from audiorig.config import SpectrogramConfig, WaveMAEModelConfig
+from audiorig.config import PitchConfig, TeacherConfig
 from audiorig.models.convnext import ConvNeXtBlock, DepthwiseConv, Slots
-from audiorig.models.spectrogram import SpectrumStatistics, log_magnitude
+from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
+from audiorig.models.outputs import Reconstruction, WaveMAEOutput
+from audiorig.models.perceptual import PerceptualLoss
+from audiorig.models.pitch_decoder import PitchDecoder
+from audiorig.models.teacher_decoder import CodeDecoder, FeatureDecoder
+from audiorig.models.teachers.bestrq import BestRQ
 
 TYPICAL_DEVIATION = 0.7  # of a patch, standardised: the level head predicts log(deviation / this)
 
 
-class WaveMAEConfig(PretrainedConfig):
-    """Everything that gives a WaveMAE its shape; ``model`` and ``spectrogram`` as in the YAML."""
-
-    model_type = "wavemae"
-
-    def __init__(
-        self,
-        sample_rate_hz: int = 24000,
-        spectrogram: dict[str, Any] | None = None,
-        model: dict[str, Any] | None = None,
-        **other: Any,
-    ) -> None:
-        self.sample_rate_hz = sample_rate_hz
-        self.spectrogram = SpectrogramConfig.model_validate(spectrogram or {}).model_dump()
-        self.model = WaveMAEModelConfig.model_validate(model or {}).model_dump()
-        super().__init__(**other)
-
-
-@dataclass
-class WaveMAEOutput(ModelOutput):
-    """Loss of a batch.
-
-    Attributes:
-        loss: scalar.
-        parts: name -> (sum over hidden latents, number of hidden latents), detached.
-    """
-
-    loss: Tensor | None = None
-    parts: dict[str, tuple[Tensor, Tensor]] | None = None
-
-
-class EncoderOutput(NamedTuple):
-    """Features of a batch.
-
-    Attributes:
-        features: float32 (B, N, D), after the last norm.
-        is_padding: bool (B, N), True behind an item's end.
-        layers: the output of each block, (B, N, D) each.
-    """
-
-    features: Tensor
-    is_padding: Tensor
-    layers: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """Standardised log magnitudes of a batch, whole patches only: M = N * stride frames.
-
-    Attributes:
-        original: float32 (B, M, F).
-        predicted: float32 (B, M, F); equal to ``original`` where nothing was hidden.
-        is_hidden: bool (B, M).
-        is_padding: bool (B, M).
-    """
-
-    original: Tensor
-    predicted: Tensor
-    is_hidden: Tensor
-    is_padding: Tensor
-
-
-class WaveMAE(PreTrainedModel):
+class WaveMAE(PatchEncoder):
     """The model; ``forward`` trains it, ``encode`` is for everyone else."""
 
-    config_class = WaveMAEConfig
-    main_input_name = "waveform"
     accepts_loss_kwargs = False  # the loss is a mean over the micro-batch
     no_decay_names: ClassVar[tuple[str, ...]] = ("gamma", "beta", "token")
-    config: WaveMAEConfig
-    bin_mean: Tensor
-    bin_std: Tensor
-    is_scored: Tensor
 
     def __init__(self, config: WaveMAEConfig) -> None:
         super().__init__(config)
-        self.stft = SpectrogramConfig.model_validate(config.spectrogram)
-        self.shape = shape = WaveMAEModelConfig.model_validate(config.model)
-        num_bins = self.stft.n_fft // 2 + 1
-        self.register_buffer("bin_mean", torch.zeros(num_bins))
-        self.register_buffer("bin_std", torch.ones(num_bins))
-        self.register_buffer("is_scored", torch.ones(num_bins, dtype=torch.bool))
-        self.stem = nn.Linear(shape.stride * num_bins, shape.width)
-        self.encoder_token = nn.Parameter(torch.zeros(shape.width)) if shape.encoder_mode == "dense" else None
-        self.blocks = nn.ModuleList(
-            ConvNeXtBlock(shape.width, shape.wide_kernel if index % 3 == 2 else shape.kernel)
-            for index in range(shape.depth)
-        )
-        self.norm = nn.LayerNorm(shape.width, eps=1e-6)
+        shape = self.shape
+        num_patch = shape.stride * len(self.bin_mean)
         self.to_decoder = nn.Linear(shape.width, shape.decoder_width)
-        self.mask_token = nn.Parameter(torch.zeros(shape.decoder_width))
+        self.mask_token = nn.Parameter(0.02 * torch.randn(shape.decoder_width))
         self.decoder = nn.ModuleList(
             ConvNeXtBlock(shape.decoder_width, shape.decoder_kernel) for _ in range(shape.decoder_depth)
         )
         self.decoder_norm = nn.LayerNorm(shape.decoder_width, eps=1e-6)
-        self.patch_head = nn.Linear(shape.decoder_width, shape.stride * num_bins)
+        self.patch_head = nn.Linear(shape.decoder_width, num_patch)
         self.level_head = nn.Linear(shape.decoder_width, 2) if shape.target == "shape_level" else None
+        # Fenced and last: the weights above are the same with any of these on or off.
+        with torch.random.fork_rng(devices=[]):
+            self._build_auxiliary(config)
         self.post_init()
+
+    def _build_auxiliary(self, config: WaveMAEConfig) -> None:
+        """What has a weight in the loss; nothing else is built."""
+        shape, weights = self.shape, self.shape.weights
+        pitch, teacher = (
+            PitchConfig.model_validate(config.pitch),
+            TeacherConfig.model_validate(config.teacher),
+        )
+        self.perceptual = PerceptualLoss(self.stft, config.sample_rate_hz) if weights.main_percep else None
+        self.pitch_decoder = (
+            PitchDecoder(shape.decoder_width, shape.pitch_width, shape.stride, shape.pitch_bins, pitch)
+            if weights.aux_crepe
+            else None
+        )
+        self.best_rq: BestRQ | None = None
+        self.teacher_decoder: CodeDecoder | FeatureDecoder | None = None
+        if weights.aux_w2v and teacher.kind == "bestrq":
+            self.best_rq = BestRQ(self.stft, config.sample_rate_hz, shape.stride, teacher.codebooks, teacher.codes)
+            self.teacher_decoder = CodeDecoder(shape.decoder_width, teacher)
+        elif weights.aux_w2v:
+            self.teacher_decoder = FeatureDecoder(shape.decoder_width, config.num_teacher_features)
+
+    @property
+    def part_weights(self) -> dict[str, float]:
+        """Weight of each part that the loss has."""
+        return {name: weight for name, weight in self.shape.weights.model_dump().items() if weight}
+
+    @property
+    def w2v_target(self) -> str:
+        """What the W2V decoder learns: bestrq, w2v-bert or none."""
+        return str(self.config.teacher["kind"]) if self.teacher_decoder is not None else "none"
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -128,175 +87,151 @@ class WaveMAE(PreTrainedModel):
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
-        elif module is self:
-            nn.init.trunc_normal_(self.mask_token, std=0.02)
-            if self.encoder_token is not None:
-                nn.init.trunc_normal_(self.encoder_token, std=0.02)
-
-    def set_statistics(self, statistics: SpectrumStatistics) -> None:
-        """Standardise by the statistics of a training split; they are saved with the weights."""
-        self.bin_mean.copy_(statistics.mean)
-        self.bin_std.copy_(statistics.std)
-        self.is_scored.copy_(statistics.is_scored)
-
-    # ---------------------------------------------------------------- input
-
-    def patches(self, waveform: Tensor, channel: Tensor | None = None) -> Tensor:
-        """Standardised log magnitudes, patch by patch.
-
-        Args:
-            waveform: float32 (B, T) at ``config.sample_rate_hz``.
-            channel: nepers (B, F) that are added before standardising; bins on the floor stay.
-
-        Returns:
-            float32 (B, N, stride * F); frames that fill no whole patch are dropped.
-        """
-        frames = log_magnitude(waveform, self.stft)
-        if channel is not None:
-            floor = torch.tensor(self.stft.floor, device=frames.device).log()
-            lifted = (frames + channel[:, None]).clamp_min(floor)
-            frames = torch.where(frames <= floor + 1e-4, frames, lifted)
-        frames = (frames - self.bin_mean) / self.bin_std
-        num_latents = frames.shape[1] // self.shape.stride
-        return frames[:, : num_latents * self.shape.stride].reshape(len(frames), num_latents, -1)
-
-    def is_real(self, lengths: Tensor, num_latents: int) -> Tensor:
-        """bool (B, N): latents whose frames all begin within the item."""
-        real = (1 + lengths // self.stft.hop) // self.shape.stride
-        return torch.arange(num_latents, device=lengths.device) < real[:, None]
-
-    def remove_level(self, patches: Tensor, is_visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Subtract each item's mean over visible frames and scored bins.
-
-        Returns:
-            The patches, and the level (B, 1, 1) that was taken out of their scored bins.
-        """
-        scored = self.is_scored.repeat(self.shape.stride).to(patches.dtype)
-        if not self.shape.remove_level:
-            return patches, patches.new_zeros(len(patches), 1, 1)
-        means = (patches * scored).sum(-1) / scored.sum().clamp_min(1)
-        weight = is_visible.to(patches.dtype)
-        level = ((means * weight).sum(1) / weight.sum(1).clamp_min(1))[:, None, None]
-        return patches - level * scored, level
-
-    # -------------------------------------------------------------- encoder
-
-    def encode(self, waveform: Tensor, lengths: Tensor | None = None) -> EncoderOutput:
-        """Features of whole waveforms, nothing hidden; invariant to padding.
-
-        Args:
-            waveform: float32 (B, T) at ``config.sample_rate_hz``, zeros after an item's end.
-            lengths: int64 (B,) samples of each item; all T if not given.
-        """
-        if lengths is None:
-            lengths = torch.full((len(waveform),), waveform.shape[1], device=waveform.device)
-        patches = self.patches(waveform)
-        is_real = self.is_real(lengths, patches.shape[1])
-        patches, _ = self.remove_level(patches, is_real)
-        layers = self.encode_patches(patches, Slots.whole(is_real))
-        return EncoderOutput(features=self.norm(layers[-1]), is_padding=~is_real, layers=layers)
-
-    def encode_patches(self, patches: Tensor, slots: Slots, is_hidden: Tensor | None = None) -> tuple[Tensor, ...]:
-        """The output of each block, (B, V, D), before the last norm.
-
-        Args:
-            patches: (B, N, stride * F); only what ``slots`` names is read.
-            is_hidden: bool (B, N), replaced by the encoder's mask token (dense mode only).
-        """
-        tokens = self.stem(slots.gather(patches))
-        if is_hidden is not None and self.encoder_token is not None:
-            tokens = torch.where(is_hidden[..., None], self.encoder_token.to(tokens.dtype), tokens)
-        layers = []
-        for block in self.blocks:
-            tokens = block(tokens, slots)
-            layers.append(tokens)
-        return tuple(layers)
-
-    def encode_visible(self, patches: Tensor, is_hidden: Tensor, is_real: Tensor) -> tuple[Tensor, Slots]:
-        """Latents of the visible patches (B, V, D) after the last norm, and where they lie."""
-        is_visible = is_real & ~is_hidden
-        if self.shape.encoder_mode == "sparse":
-            slots = Slots.only(is_visible)
-            return self.norm(self.encode_patches(patches, slots)[-1]), slots
-        slots = Slots.whole(is_real)
-        hidden_away = patches.masked_fill(is_hidden[..., None], 0.0)
-        return self.norm(self.encode_patches(hidden_away, slots, is_hidden)[-1]), slots
 
     # -------------------------------------------------------------- decoder
 
-    def decode(self, latents: Tensor, slots: Slots, is_hidden: Tensor, is_real: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict the hidden patches.
-
-        Returns:
-            The predicted patches (H, stride * F) and levels (H, 2), for the H hidden latents of
-            the batch in order.
-        """
+    def decode(self, latents: Tensor, slots: Slots, is_hidden: Tensor, is_real: Tensor) -> Tensor:
+        """Latents of the decoder (B, N, decoder width), hidden positions filled in."""
         tokens = slots.scatter(self.to_decoder(latents))
         tokens = torch.where(is_hidden[..., None], self.mask_token.to(tokens.dtype), tokens)
         everything = Slots.whole(is_real)
         for block in self.decoder:
             tokens = block(tokens, everything)
-        hidden = self.decoder_norm(tokens[is_hidden])
-        levels = hidden.new_zeros(len(hidden), 2) if self.level_head is None else self.level_head(hidden)
-        return self.patch_head(hidden).float(), levels.float()
+        return tokens
+
+    def predict(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches (H, stride * F) and levels (H, 2) of normed decoder latents (H, decoder width)."""
+        levels = tokens.new_zeros(len(tokens), 2) if self.level_head is None else self.level_head(tokens)
+        return self.patch_head(tokens).float(), levels.float()
+
+    def with_level(self, predicted: Tensor, levels: Tensor) -> Tensor:
+        """Predicted patches (H, stride * F) on the scale of the input; unscored bins at the floor."""
+        if self.level_head is not None:
+            predicted = predicted * (levels[:, 1:].exp() * TYPICAL_DEVIATION) + levels[:, :1]
+        floor = ((math.log(self.stft.floor) - self.bin_mean) / self.bin_std).repeat(self.shape.stride)
+        return torch.where(self.is_scored.repeat(self.shape.stride), predicted, floor)
+
+    # ----------------------------------------------------------------- loss
 
     def forward(
-        self, waveform: Tensor, lengths: Tensor, is_hidden: Tensor, channel: Tensor | None = None
+        self,
+        waveform: Tensor,
+        lengths: Tensor,
+        is_hidden: Tensor,
+        channel: Tensor | None = None,
+        pitch_hz: Tensor | None = None,
+        is_voiced: Tensor | None = None,
+        teacher: Tensor | None = None,
     ) -> WaveMAEOutput:
         """Hide, encode, rebuild, compare: the loss of a batch.
 
         Args:
-            waveform: float32 (B, T), zeros after an item's end.
+            waveform: (B, T), zeros after an item's end.
             lengths: int64 (B,) samples of each item.
             is_hidden: bool (B, N), False behind an item's end.
             channel: nepers (B, F), the augmentation of each item.
+            pitch_hz: float32 (B, N * stride), for the pitch decoder.
+            is_voiced: bool (B, N * stride).
+            teacher: float32 (B, N, K), the teacher's features; not given if it is BEST-RQ.
         """
-        patches = self.patches(waveform, channel)
+        frames = self.frames(waveform)
+        patches = self.patches(frames, channel)
         is_real = self.is_real(lengths, patches.shape[1])
-        patches, _ = self.remove_level(patches, is_real & ~is_hidden)
-        latents, slots = self.encode_visible(patches, is_hidden, is_real)
-        predicted, levels = self.decode(latents, slots, is_hidden, is_real)
-        errors = self._errors(patches[is_hidden], predicted, levels)
-        count = is_hidden.sum().clamp_min(1)
-        main = errors["shape"] + self.shape.level_weight * errors["level"] if self.level_head else errors["global"]
-        parts = {name: (error.detach().sum(), count) for name, error in {"main_recon": main, **errors}.items()}
-        return WaveMAEOutput(loss=main.sum() / count, parts=parts)
+        patches, level = self.remove_level(patches, is_real & ~is_hidden)
+        tokens = self.decode(*self.encode_visible(patches, is_hidden, is_real), is_hidden, is_real)
+        hidden = self.decoder_norm(tokens[is_hidden])
+        predicted, levels = self.predict(hidden)
+        errors = self._patch_errors(patches[is_hidden], predicted, levels)
+        if self.pitch_decoder is not None and pitch_hz is not None and is_voiced is not None:
+            truth = (each.unflatten(1, (-1, self.shape.stride))[is_hidden] for each in (pitch_hz, is_voiced))
+            bins, voicing = self.pitch_decoder(tokens, pitch_hz, is_voiced, is_hidden, is_real)
+            errors["aux_crepe"] = self.pitch_decoder.errors(bins, voicing, *truth)
+        if self.teacher_decoder is not None:
+            target = teacher if self.best_rq is None else self.best_rq(frames, is_real)
+            if target is not None:
+                errors["aux_w2v"] = self.teacher_decoder(hidden, target[is_hidden])
+        if self.perceptual is not None:
+            errors["main_percep"] = self._perceptual_errors(patches, level, predicted, levels, is_hidden)
+        return self._weighted(errors)
 
-    def _errors(self, target: Tensor, predicted: Tensor, levels: Tensor) -> dict[str, Tensor]:
+    def _weighted(self, errors: dict[str, Tensor]) -> WaveMAEOutput:
+        """The loss and its parts, of the errors of latents or items."""
+        means = {name: error.sum() / max(1, len(error)) for name, error in errors.items()}
+        loss = sum(weight * means[name] for name, weight in self.part_weights.items() if name in means)
+        count = {name: torch.tensor(float(max(1, len(error)))) for name, error in errors.items()}
+        parts = {name: (error.detach().sum(), count[name].to(error.device)) for name, error in errors.items()}
+        return WaveMAEOutput(loss=loss, parts=parts)
+
+    def _scored(self) -> Tensor:
+        """float32 (stride * F,): 1 where a bin is scored."""
+        return self.is_scored.repeat(self.shape.stride).to(torch.float32)
+
+    def _patch_errors(self, target: Tensor, predicted: Tensor, levels: Tensor) -> dict[str, Tensor]:
         """Squared errors (H,) of the hidden patches, by name."""
-        scored = self.is_scored.repeat(self.shape.stride).to(target.dtype)
+        scored = self._scored()
         if self.level_head is None:
-            return {"global": _scored_mean((predicted - target).square(), scored)}
-        mean, deviation = self._patch_level(target, scored)
-        shape = (target - mean[:, None]) / deviation[:, None]
-        true_levels = torch.stack([mean, (deviation / TYPICAL_DEVIATION).log()], dim=1)
-        return {
-            "shape": _scored_mean((predicted - shape).square(), scored),
-            "level": functional.mse_loss(levels, true_levels, reduction="none").mean(1),
-        }
-
-    @staticmethod
-    def _patch_level(target: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (H,) of each patch over its scored bins."""
+            return {"main_recon": _scored_mean((predicted - target).square(), scored)}
         mean = _scored_mean(target, scored)
-        variance = _scored_mean((target - mean[:, None]).square(), scored)
-        return mean, (variance + 1e-4).sqrt()
+        deviation = (_scored_mean((target - mean[:, None]).square(), scored) + 1e-4).sqrt()
+        true_levels = torch.stack([mean, (deviation / TYPICAL_DEVIATION).log()], dim=1)
+        shape = _scored_mean((predicted - (target - mean[:, None]) / deviation[:, None]).square(), scored)
+        level = functional.mse_loss(levels, true_levels, reduction="none").mean(1)
+        return {"main_recon": shape + self.shape.level_weight * level, "shape": shape, "level": level}
+
+    def _perceptual_errors(
+        self, patches: Tensor, level: Tensor, predicted: Tensor, levels: Tensor, is_hidden: Tensor
+    ) -> Tensor:
+        """Perceptual error (b,) of the first items of the batch; their order is random anyway."""
+        assert self.perceptual is not None
+        is_hidden = is_hidden[: math.ceil(self.shape.percep_share * len(patches))]
+        num_hidden, num_items = int(is_hidden.sum()), len(is_hidden)
+        patches, level = patches[:num_items], level[:num_items] * self._scored()
+        built = patches.masked_scatter(
+            is_hidden[..., None], self.with_level(predicted[:num_hidden], levels[:num_hidden])
+        )
+        frames = is_hidden.repeat_interleave(self.shape.stride, dim=1)
+        return self.perceptual(self.magnitudes(built + level), self.magnitudes(patches + level), frames)
+
+    def magnitudes(self, patches: Tensor) -> Tensor:
+        """Log magnitudes (B, N * stride, F) in nepers of standardised patches (B, N, stride * F)."""
+        frames = patches.reshape(len(patches), -1, len(self.bin_mean))
+        return frames * self.bin_std + self.bin_mean
+
+    # --------------------------------------------------------------- rebuild
 
     @torch.no_grad()
-    def reconstruct(self, waveform: Tensor, lengths: Tensor, is_hidden: Tensor) -> Reconstruction:
+    def reconstruct(
+        self,
+        waveform: Tensor,
+        lengths: Tensor,
+        is_hidden: Tensor,
+        pitch_hz: Tensor | None = None,
+        is_voiced: Tensor | None = None,
+    ) -> Reconstruction:
         """Rebuild what is hidden, from the model's own predictions alone (its levels too)."""
-        original = self.patches(waveform)
+        original = self.patches(self.frames(waveform))
         is_real = self.is_real(lengths, original.shape[1])
         patches, level = self.remove_level(original, is_real & ~is_hidden)
-        predicted, levels = self.decode(*self.encode_visible(patches, is_hidden, is_real), is_hidden, is_real)
-        if self.level_head is not None:
-            predicted = predicted * (levels[:, 1:].exp() * TYPICAL_DEVIATION) + levels[:, :1]
-        filled = patches.clone()
-        filled[is_hidden] = predicted
-        filled = filled + level * self.is_scored.repeat(self.shape.stride)
-        frames = (len(original), -1, self.bin_mean.shape[0])
+        tokens = self.decode(*self.encode_visible(patches, is_hidden, is_real), is_hidden, is_real)
+        guess = original.clone()
+        guess[is_real] = self.with_level(*self.predict(self.decoder_norm(tokens[is_real])))
+        guess = torch.where(is_real[..., None], guess + level * self._scored(), original)
+        pitch = None
+        if self.pitch_decoder is not None and pitch_hz is not None and is_voiced is not None:
+            read = self.pitch_decoder.read(*self.pitch_decoder(tokens, pitch_hz, is_voiced, is_hidden, is_real))
+            pitch = tuple(self._laid_out(each, is_hidden) for each in read)
+        in_frames = (len(original), -1, len(self.bin_mean))
+        filled = torch.where(is_hidden[..., None], guess, original)
         is_hidden, is_real = (mask.repeat_interleave(self.shape.stride, dim=1) for mask in (is_hidden, is_real))
-        return Reconstruction(original.reshape(frames), filled.reshape(frames), is_hidden, ~is_real)
+        return Reconstruction(
+            *(each.reshape(in_frames) for each in (original, filled, guess)), is_hidden, ~is_real, *(pitch or ())
+        )
+
+    def _laid_out(self, values: Tensor, is_hidden: Tensor) -> Tensor:
+        """(H, stride) of the hidden latents to (B, N * stride), zero elsewhere."""
+        grid = values.new_zeros(*is_hidden.shape, self.shape.stride)
+        grid[is_hidden] = values
+        return grid.flatten(1)
 
 
 def _scored_mean(values: Tensor, scored: Tensor) -> Tensor:

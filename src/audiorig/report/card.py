@@ -3,6 +3,7 @@
 from huggingface_hub import ModelCard, ModelCardData
 
 from audiorig.config import CorpusSection, Run
+from audiorig.report.inputs import W2V_LEARNT, w2v_target
 
 TEXT = """---
 {{ card_data }}
@@ -11,6 +12,7 @@ TEXT = """---
 # {{ name }}
 
 A {{ kind }} model of [audiorig](https://github.com/audiorig/audiorig), trained on: {{ corpus }} ({{ license }}).
+{{- w2v_learnt }}
 
 ```python
 import audiorig.models  # makes the class known; no remote code is run
@@ -28,6 +30,7 @@ controls, are in the run's report.
 
 def model_card(name: str, run: Run, corpus: CorpusSection) -> str:
     """README.md of the model folder."""
+    learnt = W2V_LEARNT.get(w2v_target(run))
     data = ModelCardData(library_name="transformers", tags=["audio", "self-supervised", run.experiment])
     card = ModelCard.from_template(
         data,
@@ -37,5 +40,6 @@ def model_card(name: str, run: Run, corpus: CorpusSection) -> str:
         corpus=corpus.title or run.data.corpus,
         license=corpus.license,
         rate=run.data.sample_rate_hz,
+        w2v_learnt=f"\nIts w2v decoder learnt {learnt}." if learnt else "",
     )
     return str(card)

@@ -18,7 +18,7 @@ from audiorig.evaluate.embed import ALL_BLOCKS
 from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
 from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
 from audiorig.report.scores import CONTROLS, Estimate, Scores
-from audiorig.report.tables import system_title, task_title
+from audiorig.report.tables import PART_TITLES, loss_parts, system_title, task_title
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and on grey paper by their marks.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -38,12 +38,6 @@ STYLE: dict[Any, Any] = {  # keys are literals to type checkers
     "svg.hashsalt": "audiorig",
     "svg.fonttype": "path",
 }
-NOT_LOSSES = {"step", "epoch", "total", "grad_norm", "learning_rate", "loss"}
-PART_TITLES = {
-    "main_recon": "whole loss (main_recon)",
-    "shape": "shape of hidden patches",
-    "level": "level of hidden patches",
-}
 MOST_POINTS = 400
 
 
@@ -56,32 +50,78 @@ class Picture:
     caption: str = ""
 
 
-def loss_curves(history: Sequence[Mapping[str, Any]]) -> Picture | None:
-    """Each part of the loss on train and dev, and the learning rate, by step."""
-    logged = [key for entry in history for key in entry if key.startswith("eval_") or key not in NOT_LOSSES]
-    parts = list(dict.fromkeys(key.removeprefix("eval_") for key in logged))
-    parts = [part for part in PART_TITLES if part in parts] + sorted(set(parts) - set(PART_TITLES))
-    parts = [part for part in parts if not part.startswith("train_")]
+def loss_curves(history: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> Picture | None:
+    """Each part of the loss, unweighted, on train and dev, and the learning rate, by step.
+
+    Args:
+        weights: weight of each part in the loss, for the titles.
+    """
+    parts = loss_parts(history)
     if not parts:
         return None
+    columns = len(parts) + 1 if len(parts) < 4 else 4
+    rows = math.ceil((len(parts) + 1) / columns)
+    averaged = ""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 2.7), layout="constrained")
-        axes = figure.subplots(1, len(parts) + 1, squeeze=False, width_ratios=[1.0] * len(parts) + [0.6])[0]
-        for axis, part in zip(axes, parts, strict=False):
+        figure = Figure(figsize=(9.6, 2.3 * rows + 0.3), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, part in zip(grid, parts, strict=False):
             steps, values, block = _thinned(*_series(history, part))
             axis.plot(steps, values, color=BLUE, linewidth=1, alpha=0.8, label="training batches")
-            dev_steps, dev_values = _series(history, f"eval_{part}")
-            axis.plot(dev_steps, dev_values, "o-", color=ORANGE, markersize=3.5, linewidth=1.2, label="dev")
-            axis.set_title(PART_TITLES.get(part, part))
-        axes[0].legend(loc="best")
-        axes[-1].plot(*_series(history, "learning_rate"), color=GREY, linewidth=1.2)
-        axes[-1].set_title("learning rate")
-        axes[-1].yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
-        for axis in axes:
-            axis.set_xlabel("step")
-            axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        averaged = f" The training line is averaged over {block} steps." if block > 1 else ""
-        return _vector(figure, f"Loss by step on training batches and on dev: {', '.join(parts)}.", averaged.strip())
+            axis.plot(*_series(history, f"eval_{part}"), "o-", color=ORANGE, markersize=3.5, linewidth=1.2, label="dev")
+            axis.set_title(_part_title(part, weights))
+            averaged = f" The training line is averaged over {block} steps." if block > 1 else averaged
+        grid[len(parts)].plot(*_series(history, "learning_rate"), color=GREY, linewidth=1.2)
+        grid[len(parts)].set_title("learning rate")
+        grid[len(parts)].yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
+        for axis in grid[: len(parts) + 1]:
+            _by_step(axis)
+        for axis in grid[len(parts) + 1 :]:
+            axis.set_visible(False)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        alt = f"Loss by step on training batches and on dev: {', '.join(parts)}."
+        return _vector(figure, alt, f"Every part as it is, before its weight.{averaged}")
+
+
+def _part_title(part: str, weights: Mapping[str, float]) -> str:
+    weight = f", weight {weights[part]:g}" if part in weights and part not in ("shape", "level") else ""
+    return f"{PART_TITLES.get(part, part)}{weight}"
+
+
+def watch_curves(history: Sequence[Mapping[str, Any]]) -> Picture | None:
+    """What was watched while training: a linear probe with its interval, and whether latents collapse."""
+    titles = {
+        "eval_linear_probe_accuracy": "linear probe on dev, accuracy",
+        "eval_latent_rank": "effective rank of the last layer",
+        "eval_latent_cosine": "mean cosine of two clips",
+    }
+    found = {key: title for key, title in titles.items() if _series(history, key)[0]}
+    caption = "Band: 95 % interval. Dashed: the commonest label, always guessed." * (
+        "eval_linear_probe_accuracy" in found
+    )
+    if not found:
+        return None
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.6, 2.5), layout="constrained")
+        axes = figure.subplots(1, 3)
+        for axis, (key, title) in zip(axes, found.items(), strict=False):
+            steps, values = _series(history, key)
+            axis.plot(steps, values, "o-", color=BLUE, markersize=3.5, linewidth=1.2)
+            (low_steps, low), (high_steps, high) = (_series(history, f"{key}_{edge}") for edge in ("low", "high"))
+            if low_steps == high_steps == steps:
+                axis.fill_between(steps, low, high, color=BLUE, alpha=0.18, linewidth=0)
+            if key.endswith("accuracy"):
+                axis.plot(*_series(history, "eval_linear_probe_majority"), color="#333333", linestyle=(0, (4, 3)))
+            axis.set_title(title)
+            _by_step(axis)
+        for axis in axes[len(found) :]:
+            axis.set_visible(False)
+        return _vector(figure, f"By step: {', '.join(found.values())}.", caption)
+
+
+def _by_step(axis: Axes) -> None:
+    axis.set_xlabel("step")
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def _series(history: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:

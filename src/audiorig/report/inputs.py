@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from pydantic import TypeAdapter
 from audiorig.config import Corpus, CorpusSection, Run
 from audiorig.config_files import read_yaml
 from audiorig.data.manifest import read_table
-from audiorig.evaluate.reconstruction import RebuiltClip, load_examples
+from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
 from audiorig.provenance import environment
-from audiorig.report.scores import Scores
+from audiorig.report.scores import Beside, Scores, beside_others
+
+W2V_LEARNT = {"bestrq": "BEST-RQ codes, not W2V-BERT features", "w2v-bert": "W2V-BERT features"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class RunInputs:
         split: counts, labels and digests of the three sides.
         provenance: stage -> what made its result.
         environment: code and versions that make the page.
+        beside: differences to other runs.
     """
 
     name: str
@@ -43,6 +46,7 @@ class RunInputs:
     split: dict[str, Any]
     provenance: dict[str, dict[str, Any]]
     environment: dict[str, Any]
+    beside: list[Beside] = field(default_factory=list)
 
     @property
     def system(self) -> str:
@@ -53,6 +57,16 @@ class RunInputs:
     def crop_sec(self) -> float:
         """Length of a training crop."""
         return (self.run.data.crop_frames - 1) * self.run.spectrogram.hop / self.run.data.sample_rate_hz
+
+    @property
+    def w2v_target(self) -> str:
+        """What the W2V decoder learnt: bestrq, w2v-bert or none; by the training's record, else by the settings."""
+        return str(self.provenance.get("train", {}).get("w2v_target") or w2v_target(self.run))
+
+
+def w2v_target(run: Run) -> str:
+    """What the W2V decoder of a run learns: bestrq, w2v-bert or, without such a decoder, none."""
+    return run.teacher.kind if run.model.weights.aux_w2v > 0 else "none"
 
 
 def read_run(configs: Iterable[Path]) -> Run:
@@ -86,8 +100,9 @@ def read_inputs(
     split: Path,
     provenance: Iterable[Path],
     page: Path,
+    against: Path | None = None,
 ) -> RunInputs:
-    """Read everything for the page that will lie at ``page``."""
+    """Read everything for the page that will lie at ``page``; ``against`` holds differences to another run."""
     return RunInputs(
         name=page.parent.name,
         run=read_run(configs),
@@ -101,4 +116,5 @@ def read_inputs(
         split=read_json(split),
         provenance=read_provenance(provenance),
         environment=environment(),
+        beside=beside_others(read_json(against)) if against else [],
     )

@@ -7,11 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from audiorig.config import ProbeTask
 from audiorig.report import figures, tables
-from audiorig.report.inputs import RunInputs
+from audiorig.report.audio import Player, players
+from audiorig.report.figures import Picture
+from audiorig.report.inputs import W2V_LEARNT, RunInputs
 from audiorig.report.scores import duration
 from audiorig.report.spectrograms import clip_pictures
 from audiorig.report.tables import Table, task_title
-from audiorig.report.verdict import verdict, warnings
+from audiorig.report.verdict import probe_in_training, verdict, warnings
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,17 @@ class TaskSection:
     table: Table
 
 
+@dataclass(frozen=True)
+class Example:
+    """One test clip to look at and to listen to."""
+
+    picture: Picture
+    players: list[Player]
+
+
 def build_report(inputs: RunInputs) -> str:
     """The HTML page of one run."""
-    scores, system = inputs.scores, inputs.system
+    scores, system, clips = inputs.scores, inputs.system, examples(inputs)
     return render(
         "run.html",
         name=inputs.name,
@@ -45,16 +55,24 @@ def build_report(inputs: RunInputs) -> str:
         split_name=inputs.run.data.split,
         sides=tables.split_table(inputs.split),
         labels=tables.label_table(inputs.split),
-        losses=figures.loss_curves(inputs.history),
+        losses=figures.loss_curves(inputs.history, tables.loss_weights(inputs.run.model)),
+        loss_parts=tables.loss_table(inputs.history, inputs.run.model),
+        watch=figures.watch_curves(inputs.history),
+        probe_label=inputs.run.train.probe.label,
+        probe_in_training=probe_in_training(inputs.history),
         training=training_facts(inputs),
         distances=figures.distance_curves(scores, system),
         reconstruction=tables.reconstruction_table(scores, system),
-        clips=clip_pictures(inputs.examples, inputs.run.data, inputs.run.spectrogram),
+        frame_distances=tables.frame_distance_table(scores, system),
+        pitch=tables.pitch_table(scores, system),
+        clips=clips,
+        has_sounds=any(clip.players for clip in clips),
         mask_ratio=inputs.run.model.mask_ratio,
         dots=figures.probe_dots(scores, system),
         tasks=task_sections(inputs),
         layer_rule=inputs.run.probe.layer,
         layers=figures.layer_curves(scores, system),
+        beside=[(each.name, tables.beside_table(each)) for each in inputs.beside],
         times=tables.time_table(inputs.provenance),
         code=tables.code_table(inputs.provenance, inputs.environment),
         versions=tables.version_table(inputs.environment),
@@ -74,6 +92,14 @@ def render(template: str, **content: Any) -> str:
     return environment.get_template(template).render(**content) + "\n"
 
 
+def examples(inputs: RunInputs) -> list[Example]:
+    """Spectrograms and sounds of each example clip."""
+    data = inputs.run.data
+    pictures = clip_pictures(inputs.examples, data, inputs.run.spectrogram)
+    sounds = [players(clip.name, clip.audio, data.sample_rate_hz) for clip in inputs.examples]
+    return [Example(picture, sound) for picture, sound in zip(pictures, sounds, strict=True)]
+
+
 def facts(inputs: RunInputs) -> dict[str, str]:
     """The run in a few lines: what, on what, how long, by which code."""
     run, train = inputs.run, inputs.provenance.get("train", {})
@@ -83,10 +109,11 @@ def facts(inputs: RunInputs) -> dict[str, str]:
         "corpus": f"{run.data.corpus} ({inputs.corpus.title})" if inputs.corpus.title else run.data.corpus,
         "split": run.data.split,
         "encoder": f"width {run.model.width}, {run.model.depth} blocks, {run.model.encoder_mode}",
+        "w2v target": ": ".join(filter(None, (inputs.w2v_target, W2V_LEARNT.get(inputs.w2v_target)))),
         "parameters": f"{parameters:,}" if parameters else "not known",
         "seed": str(run.seed),
         "git commit": str(train.get("git_commit") or "not known"),
-        "trained": str(train.get("started", "not known")).replace("T", " ")[:16] + " UTC",
+        "trained": f"{train['started'].replace('T', ' ')[:16]} UTC" if train.get("started") else "not known",
     }
 
 
@@ -137,6 +164,11 @@ def question(task: ProbeTask, split: str) -> str:
             rows = (
                 f"learnt from {task.shots} clip{'' if task.shots == 1 else 's'} of each, as many for dev, tested on "
                 f"all others; mean of {task.draws} draws"
+            )
+        case "rotate":
+            rows = (
+                f"groups are dealt into {task.folds} parts; each is tested once, the next one is dev, the others are "
+                "learnt from"
             )
     kept = "".join(f"; only rows whose {column} is {' or '.join(values)}" for column, values in task.where.items())
     cut = f"; clips cut into pieces of {task.piece_sec:g} s" if task.piece_sec else ""

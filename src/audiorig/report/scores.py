@@ -9,6 +9,8 @@ from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
 
 RECONSTRUCTION = "reconstruction"
+PITCH = "pitch"
+R2_UNIT = "R²"
 CONTROLS = (RANDOM, LOG_MEL, LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC, SHUFFLED, MAJORITY)
 
 Direction = Literal["above", "below", "uncertain"]
@@ -36,28 +38,58 @@ class Estimate:
         return "below" if self.high < 0 else "uncertain"
 
 
+@dataclass(frozen=True)
+class Metric:
+    """How pages write a metric.
+
+    Attributes:
+        unit: of the value and of its differences; a share has none, and differs by points.
+        is_error: less is better.
+    """
+
+    title: str
+    unit: str = ""
+    digits: int = 3
+    is_error: bool = False
+
+
+ON_FRAMES = {
+    "lsd_db hidden": Metric("log-spectral distance, hidden", "dB", 2, is_error=True),
+    "mel_db hidden": Metric("mel distance, hidden", "dB", 2, is_error=True),
+    "lsd_db visible": Metric("log-spectral distance, visible", "dB", 2, is_error=True),
+    "mel_db visible": Metric("mel distance, visible", "dB", 2, is_error=True),
+}
+ON_PITCH = {
+    "rpa50": Metric("within 50 cents (RPA50)"),
+    "rca": Metric("the same but for octaves (RCA)"),
+    "vuv_error": Metric("voicing wrong (V/UV error)", is_error=True),
+    "f0_rmse_cents": Metric("error (RMSE)", "cents", 0, is_error=True),
+}
+ON_LABELS = {
+    "accuracy": Metric("accuracy"),
+    "macro_f1": Metric("macro-F1"),
+    "balanced_accuracy": Metric("balanced accuracy"),
+    "knn_accuracy": Metric("k-nn accuracy"),
+}
+
+
+def metric_of(name: str) -> Metric:
+    """What is known of a metric; R2 is a number of its own, with neither unit nor points."""
+    if name.startswith("r2 "):
+        return Metric(f"R²{name.removeprefix('r2')}", R2_UNIT, 2)
+    return {**ON_LABELS, **ON_FRAMES, **ON_PITCH}.get(name, Metric(name.replace("_", " ")))
+
+
 class Scores:
     """All scores of one run."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._rows: dict[tuple[str, str, str], Estimate] = {}
-        for row in rows:
-            self._rows[row["task"], row["system"], row["metric"]] = Estimate(
-                row["value"],
-                row["low"],
-                row["high"],
-                row["n"],
-                row["num_groups"],
-                row["interval_over"],
-                row["layer"],
-                row.get("dev_accuracy"),
-                row.get("num_pretrained", 0),
-            )
+        self._rows = {(row["task"], row["system"], row["metric"]): _estimate(row) for row in rows}
 
     @property
     def tasks(self) -> list[str]:
         """Probe tasks, in the order of the file."""
-        return list(dict.fromkeys(task for task, _, _ in self._rows if task != RECONSTRUCTION))
+        return list(dict.fromkeys(task for task, _, _ in self._rows if task not in (RECONSTRUCTION, PITCH)))
 
     @property
     def estimates(self) -> dict[tuple[str, str, str], Estimate]:
@@ -84,6 +116,36 @@ class Scores:
         """R2 of hidden frames, by their distance to the nearest visible one."""
         found = {distance: self.get(RECONSTRUCTION, system, f"r2 at {distance} frames") for distance in DISTANCES}
         return {distance: estimate for distance, estimate in found.items() if estimate is not None}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """This run minus another, item by item paired: estimates by task and metric."""
+
+    name: str
+    differences: dict[tuple[str, str], Estimate]
+
+
+def beside_others(rows: Iterable[Mapping[str, Any]]) -> list[Beside]:
+    """The rows of ``against.json``, by the run that they compare with."""
+    found: dict[str, dict[tuple[str, str], Estimate]] = {}
+    for row in rows:
+        found.setdefault(row["with"], {})[row["task"], row["metric"]] = _estimate(row)
+    return [Beside(name, differences) for name, differences in found.items()]
+
+
+def _estimate(row: Mapping[str, Any]) -> Estimate:
+    return Estimate(
+        row["value"],
+        row["low"],
+        row["high"],
+        row["n"],
+        row["num_groups"],
+        row.get("interval_over", "groups"),
+        row.get("layer"),
+        row.get("dev_accuracy"),
+        row.get("num_pretrained", 0),
+    )
 
 
 def share(value: float, digits: int = 3) -> str:
@@ -113,6 +175,35 @@ def points_with_interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "–"
     return f"{points(estimate.value)} [{points(estimate.low)}, {points(estimate.high)}]"
+
+
+def metric_text(estimate: Estimate | None, metric: Metric) -> str:
+    """A value with its interval, as its metric is written: .610 [.580, .640]; 0.79 [0.59, 0.99] dB without the unit."""
+    if estimate is None:
+        return "–"
+    value, low, high = (_number(each, metric) for each in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def difference_text(estimate: Estimate | None, metric: Metric) -> str:
+    """A difference with its interval and signs, in the metric's own unit; of shares in points."""
+    if estimate is None or not metric.unit:
+        return points_with_interval(estimate)
+    value, low, high = (_signed(each, metric) for each in (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float, metric: Metric) -> str:
+    """Only what can hardly pass 1 goes without its leading zero."""
+    if metric.unit in ("", R2_UNIT):
+        return share(value, metric.digits)
+    text = f"{abs(value):.{metric.digits}f}"
+    return f"−{text}" if value < 0 and float(text) > 0 else text
+
+
+def _signed(value: float, metric: Metric) -> str:
+    text = _number(value, metric)
+    return f"+{text}" if float(f"{value:.{metric.digits}f}") > 0 else text
 
 
 def duration(seconds: float) -> str:

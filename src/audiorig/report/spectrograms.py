@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from audiorig.config import DataConfig, SpectrogramConfig
-from audiorig.evaluate.reconstruction import RebuiltClip
+from audiorig.evaluate.rebuild import RebuiltClip
 from audiorig.report.figures import BLUE, STYLE, Picture, data_uri
 
 COLORS, HIDDEN = "magma", "#b8b8b8"

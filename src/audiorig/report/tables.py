@@ -8,15 +8,39 @@ import pandas as pd
 from pydantic import BaseModel
 
 from audiorig.config import Section
-from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
+from audiorig.config.wavemae import WaveMAEModelConfig
+from audiorig.evaluate.reconstruction import INTERPOLATION, LAST_PITCH, VISIBLE_MEAN
 from audiorig.evaluate.systems import RANDOM
-from audiorig.report.scores import CONTROLS, Scores, duration, points_with_interval, with_interval
+from audiorig.report.scores import (
+    CONTROLS,
+    ON_FRAMES,
+    ON_LABELS,
+    ON_PITCH,
+    PITCH,
+    RECONSTRUCTION,
+    Beside,
+    Metric,
+    Scores,
+    difference_text,
+    duration,
+    metric_of,
+    metric_text,
+    points_with_interval,
+    with_interval,
+)
 
-MORE_METRICS = {
-    "macro_f1": "macro-F1",
-    "balanced_accuracy": "balanced accuracy",
-    "knn_accuracy": "k-nn accuracy",
+MORE_METRICS = [metric for metric in ON_LABELS if metric != "accuracy"]
+PART_TITLES = {
+    "total": "whole loss",
+    "main_recon": "main_recon",
+    "shape": "shape of hidden patches",
+    "level": "level of hidden patches",
+    "main_percep": "main_percep",
+    "aux_crepe": "aux_crepe",
+    "aux_w2v": "aux_w2v",
 }
+NOT_LOSSES = ("step", "epoch", "grad_norm", "learning_rate", "loss", "train_", "latent_", "linear_probe_")
+LAST_STEPS = 20  # one batch alone says little
 
 
 @dataclass(frozen=True)
@@ -59,7 +83,7 @@ def probe_table(scores: Scores, task: str, system: str) -> Table:
         )
         for name in systems
     )
-    headers = ("system", "accuracy", "encoder minus system, points", *(MORE_METRICS[metric] for metric in metrics))
+    headers = ("system", "accuracy", "encoder minus system, points", *(ON_LABELS[metric].title for metric in metrics))
     return Table(
         headers,
         rows,
@@ -101,10 +125,114 @@ def reconstruction_table(scores: Scores, system: str) -> Table:
     return Table(
         ("frames to the nearest visible one", *distances),
         rows,
-        what_was_resampled(scores, "reconstruction"),
+        what_was_resampled(scores, RECONSTRUCTION),
         numeric=frozenset(range(1, len(distances) + 1)),
         strong=frozenset({0} if system in by_system else ()),
     )
+
+
+def frame_distance_table(scores: Scores, system: str) -> Table:
+    """How far rebuilt spectra are from the true ones, where frames were hidden and where not."""
+    return _measured_table(scores, RECONSTRUCTION, system, (INTERPOLATION, VISIBLE_MEAN), ON_FRAMES)
+
+
+def pitch_table(scores: Scores, system: str) -> Table:
+    """The pitch of hidden frames, beside repeating the last visible one."""
+    return _measured_table(scores, PITCH, system, (LAST_PITCH,), ON_PITCH)
+
+
+def _measured_table(
+    scores: Scores, task: str, system: str, anchors: Sequence[str], known: Mapping[str, Metric]
+) -> Table:
+    """A row for the model and each anchor, then one for each paired difference; a column a metric."""
+    differences = [f"{system} minus {anchor}" for anchor in anchors]
+    metrics = {name: metric for name, metric in known.items() if scores.get(task, system, name)}
+    rows = [
+        (name, *(metric_text(scores.get(task, name, key), metric) for key, metric in metrics.items()))
+        for name in (system, *anchors)
+    ]
+    rows += [
+        (name, *(difference_text(scores.get(task, name, key), metric) for key, metric in metrics.items()))
+        for name in differences
+    ]
+    rows = [row for row in rows if set(row[1:]) - {"–"}]
+    units = [f"{metric.title}, {metric.unit}" if metric.unit else metric.title for metric in metrics.values()]
+    less = [metric.title for metric in metrics.values() if metric.is_error]
+    notes = [what_was_resampled(scores, task)]
+    notes += ["Differences of shares are in points."] if any(not each.unit for each in metrics.values()) else []
+    if less:
+        notes.append("Less is better." if len(less) == len(metrics) else f"Less is better: {'; '.join(less)}.")
+    return Table(
+        ("system", *units),
+        tuple(rows),
+        " ".join(notes),
+        numeric=frozenset(range(1, len(units) + 1)),
+        strong=frozenset({0} if rows else ()),
+    )
+
+
+def loss_parts(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Parts of the loss that were logged, on training batches or on dev, in the order of pages.
+
+    The total is left out where one part alone makes it up.
+    """
+    logged = dict.fromkeys(key.removeprefix("eval_") for entry in history for key in entry)
+    parts = [key for key in logged if not key.startswith(NOT_LOSSES)]
+    if not {"main_percep", "aux_crepe", "aux_w2v"} & set(parts):
+        parts = [part for part in parts if part != "total"]
+    return [part for part in PART_TITLES if part in parts] + sorted(set(parts) - set(PART_TITLES))
+
+
+def loss_weights(model: WaveMAEModelConfig) -> dict[str, float]:
+    """Weight of each part in the loss; of ``shape`` and ``level`` within main_recon."""
+    return {**model.weights.model_dump(), "shape": 1.0, "level": model.level_weight}
+
+
+def loss_table(history: Sequence[Mapping[str, Any]], model: WaveMAEModelConfig) -> Table:
+    """The parts of the loss: weight, last values, and what each adds to the loss on dev."""
+    weights, rows, strong = loss_weights(model), [], set()
+    for part in loss_parts(history):
+        train = [entry[part] for entry in history if entry.get(part) is not None][-LAST_STEPS:]
+        dev = [entry[f"eval_{part}"] for entry in history if entry.get(f"eval_{part}") is not None][-1:]
+        weight, inside = weights.get(part), " in main_recon" if part in ("shape", "level") else ""
+        rows.append(
+            (
+                part,
+                f"{weight:g}{inside}" if weight is not None else "–",
+                f"{sum(train) / len(train):.4f}" if train else "–",
+                f"{dev[0]:.4f}" if dev else "–",
+                f"{weight * dev[0]:.4f}" if dev and weight is not None else "–",
+            )
+        )
+        if part == "total":
+            strong.add(len(rows) - 1)
+    last = max((int(entry["step"]) for entry in history if any(key.startswith("eval_") for key in entry)), default=None)
+    caption = f"Training: mean of the last {LAST_STEPS} logged steps." + (f" Dev: step {last:,}." if last else "")
+    headers = ("part", "weight", "training", "dev", "weight × dev")
+    return Table(headers, tuple(rows), caption, numeric=frozenset(range(1, 5)), strong=frozenset(strong))
+
+
+def beside_table(beside: Beside) -> Table:
+    """This run minus another, score by score."""
+    rows = []
+    for (task, name), estimate in beside.differences.items():
+        metric = metric_of(name)
+        direction = {"above": "higher", "below": "lower", "uncertain": "not certain"}[estimate.direction]
+        if metric.is_error:
+            direction += "" if estimate.direction == "uncertain" else ", less is better"
+        rows.append(
+            (
+                task_title(task),
+                metric.title,
+                f"{difference_text(estimate, metric)} {metric.unit or 'points'}",
+                direction,
+                f"{estimate.num_items:,}",
+                f"{estimate.num_groups:,}",
+            )
+        )
+    headers = ("task", "metric", f"this run minus {beside.name}", "it is", "test items", "groups")
+    caption = "Both runs on the same items and the same draws (paired)."
+    return Table(headers, tuple(rows), caption, numeric=frozenset({2, 4, 5}))
 
 
 def validation_table(summary: Mapping[str, Any]) -> Table:

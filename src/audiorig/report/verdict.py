@@ -1,31 +1,47 @@
 """What the numbers say, in sentences; and what a reader must know before believing them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiorig.config import ProbeTask
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
-from audiorig.evaluate.reconstruction import INTERPOLATION, VISIBLE_MEAN
+from audiorig.evaluate.reconstruction import INTERPOLATION, LAST_PITCH, VISIBLE_MEAN
 from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
-from audiorig.report.inputs import RunInputs
-from audiorig.report.scores import Estimate, Scores, points, share, with_interval
+from audiorig.report.inputs import W2V_LEARNT, RunInputs
+from audiorig.report.scores import (
+    PITCH,
+    RECONSTRUCTION,
+    Beside,
+    Estimate,
+    Scores,
+    difference_text,
+    metric_of,
+    points,
+    share,
+    with_interval,
+)
 from audiorig.report.tables import task_title
 
 SHOWN_DIGITS = 16  # of a digest
 LEAST_LEAK = 0.03  # balanced accuracy above chance that shuffled labels may reach by luck
 CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
 OTHERS = (LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC)
+BANDS = {"at 2 to 5 frames": ("2-3", "4-5"), "at 1": ("1",), "beyond 5": ("6-8", "over 8")}
+REPEATING = "repeating the last visible one"
 GROUPS = {"participant": "participants", "recording": "recordings", "clip": "clips"}
 
 
 def verdict(inputs: RunInputs) -> list[str]:
-    """One sentence for each task, and one for the reconstruction."""
+    """One sentence for each task, alone and against another run; one for the reconstruction, one for pitch."""
     tasks = inputs.run.probe.tasks
     sentences = [
         task_verdict(inputs.scores, name, inputs.system, held_out(tasks.get(name), inputs.split))
         for name in inputs.scores.tasks
     ]
+    for each in inputs.beside:
+        sentences += beside_verdict(each, inputs.scores.tasks)
     sentences.append(reconstruction_verdict(inputs.scores, inputs.system))
+    sentences.append(pitch_verdict(inputs.scores, inputs.system))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -40,6 +56,8 @@ def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
             return f" ({task.column} {', '.join(task.train_values)} to {', '.join(task.test_values)})"
         case "shots":
             return f" ({task.shots} clip{'' if task.shots == 1 else 's'} of each to learn from)"
+        case "rotate":
+            return f" (each of {task.folds} parts tested once)"
 
 
 def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str:
@@ -73,30 +91,80 @@ def compared(differences: Mapping[str, Estimate]) -> list[str]:
 
 
 def reconstruction_verdict(scores: Scores, system: str) -> str:
-    """Where the model rebuilds hidden frames better than its anchors, and where not."""
-    mine = scores.by_distance(system)
-    if not mine:
+    """R2 of hidden frames against the better anchor: at 2 to 5 frames from a visible one, then nearer and beyond."""
+    clauses = []
+    for where, distances in BANDS.items():
+        found = {
+            name: (scores.get(RECONSTRUCTION, system, _r2(name)), _to_better(scores, system, name))
+            for name in distances
+        }
+        known = {name: (mine, difference) for name, (mine, difference) in found.items() if mine and difference}
+        if known:
+            clauses.append(f"{where} {_against_better(known)}")
+    if not clauses:
         return ""
-    values, places = " / ".join(share(each.value, 2) for each in mine.values()), " / ".join(mine)
-    clauses = [f"Hidden frames: R² {values} at {places} frames from a visible one"]
-    for anchor in (INTERPOLATION, VISIBLE_MEAN):
-        if differences := scores.by_distance(f"{system} minus {anchor}"):
-            clauses.append(_against(anchor, differences))
-    return "; ".join(clauses) + "."
+    return f"Hidden frames, R² against the better of interpolation and visible mean: {'; '.join(clauses)}."
 
 
-def _against(anchor: str, differences: Mapping[str, Estimate]) -> str:
-    """On which side of an anchor the model is, distance by distance."""
-    told: list[str] = []
-    wording = {"above": "above {}", "below": "below {}", "uncertain": "not certain to differ from {}"}
-    for direction, words in wording.items():
-        found = {distance: each for distance, each in differences.items() if each.direction == direction}
-        if found:
-            sizes = sorted({share(abs(each.value), 2) for each in found.values()})
-            where = "at every distance" if len(found) == len(differences) else f"at {_listed(list(found))}"
-            size = f" (by {sizes[0]}{f' to {sizes[-1]}' if len(sizes) > 1 else ''})" if direction != "uncertain" else ""
-            told.append(f"{words.format('it' if told else anchor)} {where}{size}")
-    return ", ".join(told)
+def _against_better(found: Mapping[str, tuple[Estimate, Estimate]]) -> str:
+    """E.g. "above it (2-3: .58, +.19 [+.15, +.24]; 4-5: .49, +.12 [+.08, +.15])"."""
+    wording = {"above": "above it", "below": "below it", "uncertain": "not certain to differ"}
+    by_direction: dict[str, list[str]] = {}
+    for name, (mine, difference) in found.items():
+        where = f"{name}: " if len(found) > 1 else ""
+        numbers = f"{where}{share(mine.value, 2)}, {difference_text(difference, metric_of(_r2(name)))}"
+        by_direction.setdefault(wording[difference.direction], []).append(numbers)
+    return ", ".join(f"{words} ({'; '.join(numbers)})" for words, numbers in by_direction.items())
+
+
+def _to_better(scores: Scores, system: str, distance: str) -> Estimate | None:
+    """The lesser of the two paired differences: the one to the anchor that is better at this distance."""
+    found = [
+        scores.difference(RECONSTRUCTION, system, anchor, _r2(distance)) for anchor in (INTERPOLATION, VISIBLE_MEAN)
+    ]
+    return min((each for each in found if each), key=lambda each: each.value, default=None)
+
+
+def _r2(distance: str) -> str:
+    return f"r2 at {distance} frames"
+
+
+def pitch_verdict(scores: Scores, system: str) -> str:
+    """Pitch and voicing of hidden frames, beside repeating the last visible pitch."""
+    clauses = []
+    for metric, words, other in (
+        ("rpa50", "{} within 50 cents", REPEATING),
+        ("vuv_error", "voicing wrong in {}", "it"),
+    ):
+        if mine := scores.get(PITCH, system, metric):
+            difference = scores.difference(PITCH, system, LAST_PITCH, metric)
+            clauses += [words.format(with_interval(mine)), *(compared({other: difference}) if difference else [])]
+    return f"Pitch of hidden frames: {'; '.join(clauses)}." if clauses else ""
+
+
+def beside_verdict(beside: Beside, tasks: Sequence[str]) -> list[str]:
+    """One sentence a probe task, e.g. "Language: +1.4 points [+0.2, +2.9] against wavemae: better"."""
+    wording = {"above": "better", "below": "worse", "uncertain": "not certain"}
+    sentences = []
+    for task in tasks:
+        if difference := beside.differences.get((task, "accuracy")):
+            interval = f"[{points(difference.low)}, {points(difference.high)}]"
+            change = f"{points(difference.value)} points {interval} against {beside.name}"
+            sentences.append(f"{task_title(task)}: {change}: {wording[difference.direction]}.")
+    return sentences
+
+
+def probe_in_training(history: Sequence[Mapping[str, Any]]) -> str:
+    """What the linear probe gained from its first to its last look; empty where it looked less than twice."""
+    looks = [entry for entry in history if entry.get("eval_linear_probe_gain") is not None]
+    clips = "eval_linear_probe_clips"  # gains are to the first look at the same clips
+    looks = [entry for entry in looks if entry.get(clips) == looks[-1].get(clips)]
+    if len(looks) < 2:
+        return ""
+    gain, low, high = (float(looks[-1][f"eval_linear_probe_gain{edge}"]) for edge in ("", "_low", "_high"))
+    first, last = (float(entry["eval_linear_probe_accuracy"]) for entry in (looks[0], looks[-1]))
+    doubt = ", not certain" if low <= 0 <= high else ""
+    return f"from {share(first, 2)} to {share(last, 2)}: {points(gain)} points [{points(low)}, {points(high)}]{doubt}"
 
 
 def _listed(names: list[str]) -> str:
@@ -110,6 +178,7 @@ def warnings(inputs: RunInputs) -> list[str]:
         *_split_warnings(inputs.split),
         *_interval_warnings(inputs.scores),
         *leak_warnings(inputs.scores),
+        *_teacher_warnings(inputs),
         *_settings_warnings(inputs),
         *_uncommitted_warnings(inputs.provenance),
         *digest_warnings(inputs.provenance, inputs.environment),
@@ -155,6 +224,13 @@ def leak_warnings(scores: Scores) -> list[str]:
                 "small; do not trust this task."
             )
     return sentences
+
+
+def _teacher_warnings(inputs: RunInputs) -> list[str]:
+    """That the stand-in took the teacher's place."""
+    if inputs.w2v_target != "bestrq" or inputs.run.model.weights.aux_w2v == 0:
+        return []
+    return [f"The w2v decoder learnt {W2V_LEARNT['bestrq']}."]
 
 
 def _settings_warnings(inputs: RunInputs) -> list[str]:

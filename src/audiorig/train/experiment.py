@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 
 Collate = Callable[[list[Any]], dict[str, Any]]
 
@@ -29,6 +29,7 @@ class Experiment:
         collate_dev: items to an evaluation batch.
         item_sec: seconds of audio of a training item, for the progress bar.
         fingerprint: what changes the result of a step, besides the training settings.
+        callbacks: what watches the training; nothing of it may change a weight.
     """
 
     model: PreTrainedModel
@@ -38,3 +39,4 @@ class Experiment:
     collate_dev: Collate
     item_sec: float
     fingerprint: dict[str, Any] = field(default_factory=dict)
+    callbacks: tuple[TrainerCallback, ...] = ()

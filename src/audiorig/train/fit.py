@@ -19,7 +19,9 @@ from audiorig.errors import ResumeError, Unfinished
 from audiorig.files import write_json, written_aside
 from audiorig.train import checkpoints
 from audiorig.train.callbacks import ProgressBar, StopInGoodOrder, TensorBoard
+from audiorig.train.compilation import compile_blocks
 from audiorig.train.experiment import Experiment
+from audiorig.train.probe_log import ProbeInTraining
 from audiorig.train.trainer import RigTrainer, precision
 
 log = logging.getLogger(__name__)
@@ -64,12 +66,17 @@ def fit(
     if start is not None and first_step >= settings.max_steps:
         log.info("%s holds the whole run: nothing to train", start)
         return load_finished(experiment.model, start), first_step
+    if settings.compile:
+        log.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
     step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
-    callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard")]
+    callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard"), *experiment.callbacks]
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
     trainer.fingerprint = fingerprint
+    for callback in experiment.callbacks:
+        if isinstance(callback, ProbeInTraining):
+            callback.attach(trainer)
     log.info("resuming from %s", start) if start else log.info("starting from step 0")
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     if trainer.state.global_step < settings.max_steps:
@@ -89,10 +96,14 @@ def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) ->
 def training_log(state: TrainerState) -> list[dict[str, Any]]:
     """The entries that describe steps; not the summary of speed at the end, which is never equal.
 
-    What was not finite (the loss of a step that was skipped for it) is None: JSON has no NaN.
+    What was not finite (the loss of a step that was skipped for it) is None: JSON has no NaN. Text,
+    which callbacks keep for themselves, is left out.
     """
     steps = [entry for entry in state.log_history if "train_runtime" not in entry]
-    return [{name: value if math.isfinite(value) else None for name, value in entry.items()} for entry in steps]
+    return [
+        {name: value if math.isfinite(value) else None for name, value in entry.items() if not isinstance(value, str)}
+        for entry in steps
+    ]
 
 
 def load_finished(model: PreTrainedModel, checkpoint: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from audiorig.data.prefetch import ReadAhead, as_it_is
 from audiorig.errors import DataError
 from audiorig.randomness import random_state_fence
 from audiorig.train import checkpoints
+from audiorig.train.compilation import uncompiled
 from audiorig.train.experiment import Experiment
 from audiorig.train.sampler import StepSampler
 
@@ -78,6 +79,10 @@ class PartSums:
         for name, (total, weight) in parts.items():
             pair = torch.stack([total.double(), weight.double()])
             self._sums[name] = self._sums[name] + pair if name in self._sums else pair
+
+    def add_mean(self, parts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Count a micro-batch once, whatever it holds: the loss is the mean over micro-batches."""
+        self.add({name: (total / weight, torch.ones_like(total)) for name, (total, weight) in parts.items()})
 
     def drain(self) -> dict[str, float]:
         """The weighted means since the last call."""
@@ -138,12 +143,16 @@ class RigTrainer(Trainer):
         """Means of the loss parts over all dev items, whatever the batch size."""
         dataset, size = self.experiment.dev_dataset, self.settings.batch_size
         model = self.experiment.model.eval()
-        with random_state_fence(), torch.no_grad(), self.accelerator.autocast():
+        with random_state_fence(), torch.no_grad(), uncompiled(), self.accelerator.autocast():
             for first in range(0, len(dataset), size):
                 items = [dataset[0, item] for item in range(first, min(first + size, len(dataset)))]
                 batch = self._prepare_inputs(self.experiment.collate_dev(items))
                 self._eval_parts.add(model(**batch)["parts"])
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self._eval_parts.drain().items()}
+        parts = self._eval_parts.drain()
+        weights = getattr(model, "part_weights", {})
+        if weights:
+            parts["total"] = sum(weight * parts[name] for name, weight in weights.items() if name in parts)
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in parts.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -154,7 +163,7 @@ class RigTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        self._train_parts.add(outputs["parts"])
+        self._train_parts.add_mean(outputs["parts"])
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

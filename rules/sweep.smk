@@ -1,0 +1,49 @@
+# Several runs on one page: a run with several seeds, or an ablation. What they run are the rules of
+# a single run: results/{run}/seed-{k}/..., results/ablation-{name}/{case}/seed-{k}/...
+
+
+# The page of a run with several seeds is the one that joins them.
+ruleorder: sweep > report
+
+
+def of_members(pattern):
+    """Input function: a file of every run of a sweep, case by case, the seeds in order."""
+    return lambda wildcards: [pattern.format(run=run) for run in SETTINGS.members(wildcards.sweep)]
+
+
+def of_reference(wildcards):
+    """Settings of the reference, in which probes and their seed are the same for all."""
+    sweep = SETTINGS.sweep(wildcards.sweep)
+    run = sweep.run(sweep.reference, sweep.seeds[0])
+    return [f"results/{run}/config/{stage}.yaml" for stage in STAGES]
+
+
+rule sweep:
+    input:
+        configs=of_reference,
+        metrics=of_members("results/{run}/metrics.json"),
+        probes=of_members("results/{run}/probe/items.parquet"),
+        reconstructions=of_members("results/{run}/reconstruction/items.parquet"),
+        training=of_members("results/{run}/final.ckpt.provenance.json"),
+        reports=of_members("results/{run}/report.html"),
+    output:
+        page=report("results/{sweep}/report.html", caption="captions/sweep.rst", category="Sweeps"),
+        provenance="results/{sweep}/report.html.provenance.json",
+    log:
+        "results/{sweep}/logs/sweep.log",
+    benchmark:
+        "results/{sweep}/benchmarks/sweep.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        sweep=lambda wildcards: canonical_json(asdict(SETTINGS.sweep(wildcards.sweep))),
+    message:
+        "Joining the runs of {wildcards.sweep} on one page"
+    shell:
+        "python workflow/scripts/sweep.py --sweep {params.sweep:q} --configs {input.configs} --metrics {input.metrics}"
+        " --probes {input.probes} --reconstructions {input.reconstructions} --training {input.training}"
+        " --reports {input.reports} --output {output.page} 2>&1 | log {log}"

@@ -1,0 +1,1 @@
+"""The pitch of speech, on the frames of the spectrogram."""

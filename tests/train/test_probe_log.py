@@ -1,0 +1,202 @@
+"""The probe in training: it finds what is planted, changes nothing, and outlives a restart."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from audiorig.config import TrainingProbeConfig, WaveMAERun
+from audiorig.data.split import SIDES
+from audiorig.errors import DataError
+from audiorig.train import checkpoints
+from audiorig.train.callbacks import StopInGoodOrder, TensorBoard
+from audiorig.train.probe_log import ProbeInTraining, Spread, build_probe, draw_clips, evaluation_mode, mean_cosine
+from audiorig.train.trainer import RigTrainer
+
+SPEC = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
+HELPERS = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(HELPERS)
+tiny_run = HELPERS.tiny_run
+
+SETTINGS = TrainingProbeConfig(every_steps=4, label="language", train_clips=12, dev_clips=9)
+
+
+def train(folder: Path, make_experiment, build, stop_after_steps=None, max_steps=10, save_steps=5):
+    """What fit does, with a probe: the trainer's log and the final weights."""
+    run = tiny_run(max_steps=max_steps, eval_steps=5, save_steps=save_steps)
+    experiment = make_experiment(run)
+    probes = [build(experiment.model)] if build else []
+    callbacks = [StopInGoodOrder(stop_after_steps), *probes, TensorBoard(folder / "tensorboard")]
+    trainer = RigTrainer(experiment, run.train, folder, run.seed, callbacks=callbacks)
+    for probe in probes:
+        probe.attach(trainer)
+    start = checkpoints.newest_whole(folder / "checkpoints", {})
+    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    history = [entry for entry in trainer.state.log_history if "train_runtime" not in entry]
+    return history, experiment.model.state_dict()
+
+
+@pytest.fixture
+def build(tone_split, tones):
+    return lambda model: build_probe(SETTINGS, tone_split, tones.root, model, seed=3)
+
+
+def probed(history: list[dict]) -> list[dict]:
+    return [entry for entry in history if "eval_linear_probe_accuracy" in entry]
+
+
+def test_a_run_with_a_probe_ends_in_the_same_weights(make_experiment, build, tmp_path) -> None:
+    history, weights = train(tmp_path / "with", make_experiment, build)
+    plain, expected = train(tmp_path / "without", make_experiment, None)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    assert [entry["step"] for entry in probed(history)] == [0, 4, 8, 10]
+    assert [entry for entry in history if "eval_linear_probe_accuracy" not in entry] == plain
+
+
+def test_a_resumed_run_logs_what_an_unbroken_one_does(make_experiment, build, tmp_path) -> None:
+    expected, weights = train(tmp_path / "whole", make_experiment, build)
+    train(tmp_path / "cut", make_experiment, build, stop_after_steps=6)
+    history, resumed = train(tmp_path / "cut", make_experiment, build)
+    assert history == expected  # gains since the first evaluation among them
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+
+
+def test_a_resumed_run_compares_with_the_first_hits(make_experiment, build, tmp_path, monkeypatch) -> None:
+    """The log says that nothing was right at first; the gain is then the accuracy."""
+    original = ProbeInTraining.evaluate
+
+    def evaluate(self, history):
+        found = original(self, history)
+        if not history:
+            found["eval_linear_probe_hits"] = "0" * len(found["eval_linear_probe_hits"])
+        return found
+
+    monkeypatch.setattr(ProbeInTraining, "evaluate", evaluate)
+    train(tmp_path, make_experiment, build, stop_after_steps=6)
+    history, _ = train(tmp_path, make_experiment, build)
+    last = probed(history)[-1]
+    assert last["eval_linear_probe_accuracy"] > 0
+    assert last["eval_linear_probe_gain"] == last["eval_linear_probe_accuracy"]
+    assert probed(history)[0]["eval_linear_probe_gain"] == 0
+
+
+def test_tensorboard_has_every_point_once(make_experiment, build, tmp_path) -> None:
+    """Steps 6 to 8 are done twice, as after a kill: the points of the first time are taken back."""
+    train(tmp_path, make_experiment, build, stop_after_steps=9)
+    (tmp_path / "checkpoints" / "step-9").rename(tmp_path / "elsewhere")
+    train(tmp_path, make_experiment, build)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    names = ("accuracy", "accuracy_low", "accuracy_high", "gain", "gain_low", "gain_high", "majority")
+    for tag in (*(f"eval/linear_probe_{name}" for name in names), "eval/latent_rank", "eval/latent_cosine"):
+        assert [event.step for event in events.Scalars(tag)] == [0, 4, 8, 10], tag
+    assert [event.step for event in events.Scalars("train/total")] == list(range(1, 11))
+    assert not [tag for tag in events.Tags()["scalars"] if "hits" in tag or "clips" in tag]
+
+
+def ready(probe: ProbeInTraining) -> ProbeInTraining:
+    probe._batches = list(probe._read())
+    return probe
+
+
+def test_a_planted_label_is_found(make_experiment, build) -> None:
+    """Languages are pitches here: any encoder tells them apart."""
+    run = WaveMAERun.model_validate({**HELPERS.SETTINGS, "model": {**HELPERS.SETTINGS["model"], "width": 48}})
+    found = ready(build(make_experiment(run).model)).evaluate([])
+    assert found["eval_linear_probe_accuracy"] >= 0.99
+    assert found["eval_linear_probe_accuracy_low"] >= 0.99
+    assert 0.3 < found["eval_linear_probe_majority"] < 0.8
+    assert set(found["eval_linear_probe_hits"]) == {"1"}
+
+
+def with_labels(split: Path, folder: Path, change) -> Path:
+    """A copy of a split whose languages are changed by side."""
+    folder.mkdir()
+    for side in SIDES:
+        table = pd.read_parquet(split / f"{side}.parquet")
+        change(side, table).to_parquet(folder / f"{side}.parquet")
+    return folder
+
+
+def test_shuffled_labels_are_at_chance(make_experiment, tone_split, tones, tmp_path) -> None:
+    generator = np.random.default_rng(0)
+    model, hits = make_experiment(tiny_run()).model, []
+    for draw in range(12):
+
+        def shuffle(side: str, table: pd.DataFrame) -> pd.DataFrame:
+            return table.assign(language=generator.permutation(np.arange(len(table)) % 2).astype(str))
+
+        split = with_labels(tone_split, tmp_path / str(draw), shuffle)
+        found = ready(build_probe(SETTINGS, split, tones.root, model, 0)).evaluate([])
+        hits += [int(hit) for hit in found["eval_linear_probe_hits"]]
+    assert abs(np.mean(hits) - 0.5) < 0.2  # 108 hits: four standard errors
+
+
+def test_clips_are_drawn_by_key_and_never_from_test(tone_split) -> None:
+    clips, again = (draw_clips(SETTINGS, tone_split, seed=5) for _ in range(2))
+    assert clips.table.equals(again.table)
+    assert clips.digest == again.digest != draw_clips(SETTINGS, tone_split, seed=6).digest
+    assert (clips.num_train, len(clips.table)) == (12, 21)
+    for side, rows in (("train", clips.table[:12]), ("dev", clips.table[12:])):
+        assert set(rows["wav_path"]) <= set(pd.read_parquet(tone_split / f"{side}.parquet")["wav_path"])
+
+
+def test_labels_that_training_lacks_are_left_out(tone_split, tmp_path) -> None:
+    def rename(side: str, table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(language=["novel", *table["language"][1:]] if side == "dev" else table["language"])
+
+    split = with_labels(tone_split, tmp_path / "split", rename)
+    clips = draw_clips(SETTINGS, split, seed=0)
+    assert set(clips.table["language"]) == {"low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda side, table: table.assign(language="low"), "train.parquet: 1 values of 'language'"),
+        (lambda side, table: table[:0] if side == "dev" else table, "dev.parquet: 0 clips with 0 values"),
+        (
+            lambda side, table: table.assign(language="low") if side == "dev" else table,
+            "dev.parquet: 9 clips with 1 values",
+        ),
+        (lambda side, table: table.drop(columns="language"), "no column 'language'"),
+    ],
+)
+def test_what_cannot_be_probed_is_said_before_training(tone_split, tmp_path, change, message) -> None:
+    split = with_labels(tone_split, tmp_path / "split", change)
+    with pytest.raises(DataError, match=message):
+        draw_clips(SETTINGS, split, seed=0)
+
+
+def test_each_module_goes_back_to_its_own_mode() -> None:
+    model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sequential(torch.nn.Dropout()))
+    model.train()
+    model[1].eval()  # a frozen part
+    with evaluation_mode(model):
+        assert not any(module.training for module in model.modules())
+    assert [module.training for module in model.modules()] == [True, True, False, False]
+
+
+def test_rank_counts_directions() -> None:
+    vectors = torch.randn(20_000, 8, generator=torch.Generator().manual_seed(0))
+    for number in (1, 3, 8):
+        spread = Spread(8)
+        kept = vectors * (torch.arange(8) < number) + 5.0  # a mean is no direction
+        for part in kept.split(3000):
+            spread.add(part)
+        eigenvalues = torch.linalg.eigvalsh(torch.cov(kept.double().T))
+        assert spread.rank() == pytest.approx(float(eigenvalues.sum() ** 2 / eigenvalues.square().sum()), rel=1e-9)
+        assert spread.rank() == pytest.approx(number, rel=0.01)
+    collapsed = Spread(8)
+    collapsed.add(torch.full((100, 8), 0.3))
+    assert collapsed.rank() == 0
+
+
+def test_cosine_is_one_for_a_collapsed_encoder() -> None:
+    assert mean_cosine(torch.tensor([[1.0, 2.0]]).repeat(5, 1) * torch.arange(1, 6)[:, None]) == pytest.approx(1)
+    assert mean_cosine(torch.eye(4)) == pytest.approx(0)
+    assert mean_cosine(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-1)
