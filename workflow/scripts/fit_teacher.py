@@ -20,7 +20,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("fit_teacher", beside=arguments.output):
         _, root = load_corpus(arguments.corpus)
-        verify(arguments.pretrained)
+        verify(arguments.pretrained)  # before a single tensor is read
         settings = TeacherConfig.of_key(arguments.teacher)
         fit_teacher(arguments.split, root, arguments.pretrained, settings, arguments.output)
 

@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("teacher_features", beside=arguments.output):
         _, root = load_corpus(arguments.corpus)
-        verify(arguments.pretrained)
+        verify(arguments.pretrained)  # before a single tensor is read
         teacher_features(
             arguments.manifest,
             root,

@@ -103,7 +103,7 @@ class PerceptualLoss(nn.Module):
         numbers in every buffer that the checkpoint does not hold.
         """
         if device not in self._bands:
-            with torch.device("cpu"):
+            with torch.device("cpu"), torch.inference_mode(False):
                 bands = MelBands.of([mel_bands(self.stft, self.sample_rate_hz, number) for number in NUM_BANDS])
             self._bands[device] = bands.to(device)
         return self._bands[device]
