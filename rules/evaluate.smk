@@ -64,7 +64,7 @@ rule reconstruct:
     output:
         scores="results/{run}/reconstruction/scores.json",
         examples="results/{run}/reconstruction/examples.npz",
-        items="results/{run}/reconstruction/items.parquet",
+        errors="results/{run}/reconstruction/items.parquet",
         provenance="results/{run}/reconstruction/scores.json.provenance.json",
     log:
         "results/{run}/logs/reconstruct.log",
@@ -84,7 +84,7 @@ rule reconstruct:
         "python workflow/scripts/reconstruct.py --config {input.config} --data-config {input.data_config}"
         " --features-config {input.features_config} --pitch {input.pitch} --corpus {input.corpus}"
         " --split {params.split} --model {input.model} --output {output.scores} --examples {output.examples}"
-        " --items {output.items} 2>&1 | log {log}"
+        " --items {output.errors} 2>&1 | log {log}"
 
 
 rule metrics:
