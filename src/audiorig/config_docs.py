@@ -9,7 +9,18 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticUndefined
 
-from audiorig.config import DemoCorpus, EmiliaCorpus, FolderCorpus, ProbeTask, Run, Section, SplitConfig
+from audiorig.config import (
+    AblationConfig,
+    Case,
+    DemoCorpus,
+    EmiliaCorpus,
+    FolderCorpus,
+    PretrainedConfig,
+    ProbeTask,
+    Run,
+    Section,
+    SplitConfig,
+)
 
 HEAD = """# Settings
 
@@ -38,6 +49,27 @@ corpora:
     splits: {by-speaker: {group: participant, stratify: language, labels: [language]}}
 ```
 
+Every run is there with any seed, with the same settings: `results/wavemae/seed-3/final.ckpt`. With `seeds: [0, 1, 2]`
+its page joins those runs. An ablation is a file of `config/ablations`, or an entry of `ablations:` in a config file: cases
+that differ from a base run in a few settings, each trained with several seeds, on one page:
+
+```bash
+snakemake --cores 2 results/ablation-wavemae/report.html
+```
+
+```yaml
+# my.yaml
+ablations:
+  kernels:
+    base: wavemae
+    seeds: [0, 1, 2]
+    common: {train: {max_steps: 300, cpu_threads: 1}}          # one thread a run: two run side by side on two cores
+    reference: as-it-is
+    cases:
+      as-it-is: {}
+      short: {title: short kernels, settings: {model: {kernel: 3, wide_kernel: 7}}}
+```
+
 Units stand at the end of a name. The schemas in `config/schema` make editors complete and check these files.
 """
 
@@ -51,12 +83,19 @@ def readme() -> str:
     parts += _table("A corpus of kind `emilia`", EmiliaCorpus, "")
     parts += _table("A corpus of kind `demo`", DemoCorpus, "")
     parts += _table("A split (`splits.NAME` of a corpus)", SplitConfig, "")
+    parts += _table("An ablation (`config/ablations/NAME.yaml`)", AblationConfig, "")
+    parts += _table("A case (`cases.NAME` of an ablation)", Case, "")
+    parts += _table("A published model (an entry of `config/pretrained.yaml`)", PretrainedConfig, "")
     return "\n".join(parts) + "\n"
 
 
 def schemas() -> dict[str, str]:
     """File name -> JSON schema. Nothing is required: a file states only what differs."""
-    kinds: dict[str, Any] = {"run.json": Run, "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus}
+    kinds: dict[str, Any] = {
+        "run.json": Run,
+        "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus,
+        "ablation.json": AblationConfig,
+    }
     return {name: json.dumps(_relax(TypeAdapter(kind).json_schema()), indent=1) + "\n" for name, kind in kinds.items()}
 
 
@@ -101,6 +140,8 @@ def _type_name(kind: Any) -> str:
     if origin is tuple:
         inner = [part for part in arguments if part is not Ellipsis]
         return f"list of {_type_name(inner[0])}" if Ellipsis in arguments else f"{len(inner)} x {_type_name(inner[0])}"
+    if origin is dict and arguments[1] is Any:
+        return "mapping"
     if origin is dict:
         is_section = isinstance(arguments[1], type) and issubclass(arguments[1], Section)
         return f"mapping to {'sections' if is_section else _type_name(arguments[1])}"

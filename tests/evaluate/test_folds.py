@@ -42,13 +42,14 @@ VALUES = {
     "test_values": ("fr",),
 }
 SHOTS = {"label": "participant_id", "assign": "shots", "shots": 2, "draws": 4}
+ROTATE = {"assign": "rotate", "folds": 4}
 
 
 def clips_of(table: pd.DataFrame, fold: Fold) -> list[set[str]]:
     return [set(table["wav_path"].iloc[rows]) for rows in (fold.train, fold.dev, fold.test)]
 
 
-@pytest.mark.parametrize("settings", [{}, VALUES, SHOTS], ids=["split", "values", "shots"])
+@pytest.mark.parametrize("settings", [{}, VALUES, SHOTS, ROTATE], ids=["split", "values", "shots", "rotate"])
 @pytest.mark.parametrize("seed", range(4))
 def test_no_clip_is_on_two_sides(settings: dict[str, Any], seed: int) -> None:
     table = pieces()
@@ -103,7 +104,29 @@ def test_shots_are_so_many_clips_of_each_label() -> None:
     assert len({tuple(fold.train) for fold in folds}) == 4
 
 
-@pytest.mark.parametrize("settings", [VALUES, SHOTS], ids=["values", "shots"])
+@pytest.mark.parametrize("folds", [3, 4])
+def test_rotation_tests_every_item_once_and_keeps_groups_together(folds: int) -> None:
+    table = pieces()
+    made = make_folds(table, task(assign="rotate", folds=folds), seed=0)
+    assert len(made) == folds
+    assert sorted(np.concatenate([fold.test for fold in made]).tolist()) == list(range(len(table)))
+    assert sorted(np.concatenate([fold.dev for fold in made]).tolist()) == list(range(len(table)))
+    for number, fold in enumerate(made):
+        voices = [set(table["participant_id"].iloc[rows]) for rows in (fold.train, fold.dev, fold.test)]
+        assert not (voices[0] & voices[1] or voices[1] & voices[2] or voices[0] & voices[2])
+        assert fold.dev.tolist() == made[(number + 1) % folds].test.tolist()
+
+
+def test_rotation_deals_labels_that_go_with_groups_evenly() -> None:
+    """Eight voices, each with one language: every part tests one voice of each."""
+    table = pieces()
+    table["participant_id"] = table["language"] + table["participant_id"]
+    for fold in make_folds(table, task(**ROTATE), seed=0):
+        tested = table.iloc[fold.test].drop_duplicates("participant_id")
+        assert sorted(tested["language"]) == ["en", "fr"]
+
+
+@pytest.mark.parametrize("settings", [VALUES, SHOTS, ROTATE], ids=["values", "shots", "rotate"])
 def test_the_seed_names_the_draw(settings: dict[str, Any]) -> None:
     def drawn(seed: int) -> list[list[int]]:
         return [fold.dev.tolist() for fold in make_folds(pieces(), task(**settings), seed)]
@@ -115,7 +138,7 @@ def test_the_seed_names_the_draw(settings: dict[str, Any]) -> None:
 def test_the_order_of_the_rows_does_not_matter() -> None:
     table = pieces()
     shuffled = table.sample(frac=1, random_state=0).reset_index(drop=True)
-    for settings in (VALUES, SHOTS):
+    for settings in (VALUES, SHOTS, ROTATE):
         one, two = (make_folds(each, task(**settings), seed=0)[0] for each in (table, shuffled))
         assert clips_of(table, one) == clips_of(shuffled, two)
 
@@ -128,6 +151,7 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
         ({}, {**VALUES, "train_values": ("it",)}, "0 pieces to learn from"),
         ({}, {**SHOTS, "shots": 100}, "0 for dev, 0 to test"),
         ({"language": "en"}, {}, "only one label to learn from"),
+        ({}, {**ROTATE, "folds": 5}, "4 groups of 'participant_id' cannot be dealt into 5 folds; set folds to 4"),
     ],
 )
 def test_folds_that_cannot_be_are_a_sentence(change: dict[str, str], settings: dict[str, Any], says: str) -> None:

@@ -174,3 +174,32 @@ def test_shots_are_tested_on_what_was_not_learnt_and_averaged() -> None:
     assert row(SHUFFLED, rows=rows)["value"] < 0.5
     assert row("encoder", rows=rows)["n"] > 200
     assert row("encoder", rows=rows)["num_groups"] == GROUPS
+
+
+@pytest.mark.parametrize(
+    "task",
+    [TASK, ProbeTask(label="language", assign="shots", shots=4, draws=3), ProbeTask(label="language", assign="rotate")],
+)
+def test_the_mean_of_the_hits_is_the_accuracy(task: ProbeTask) -> None:
+    scorer = TaskScorer("any", task, table(), SETTINGS, "encoder")
+    rows, items = scorer.score(made()), scorer.items()
+    assert set(items["system"]) == {"encoder", *CONTROLS}
+    for system, found in items.groupby("system"):
+        assert found["hit"].mean() == pytest.approx(row(str(system), rows=rows)["value"], abs=2e-6)
+        assert found["item"].is_unique
+        assert len(found) == row("encoder", rows=rows)["n"]
+    assert items.groupby("item")["group"].nunique().max() == 1
+
+
+def test_pieces_are_told_apart_by_their_start() -> None:
+    cut = pd.concat([table().assign(start=0), table().assign(start=24000)], ignore_index=True)
+    task = ProbeTask(label="language", piece_sec=1.0)
+    scorer = TaskScorer("pieces", task, cut, SETTINGS, "encoder")
+    scorer._hits = {"encoder": np.ones(len(scorer.tested))}
+    assert {name.split("#")[1] for name in scorer.items()["item"]} == {"0", "24000"}
+
+
+def test_only_the_headline_is_scored_where_layers_are_not_asked_for() -> None:
+    rows = scored(each_layer=False)
+    assert {each["system"] for each in rows if each["system"].startswith("encoder, ")} == {f"encoder, {ALL_BLOCKS}"}
+    assert row("encoder", rows=rows) == row("encoder")

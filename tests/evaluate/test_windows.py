@@ -78,7 +78,6 @@ def test_the_seam_of_steady_audio_is_small_and_of_unsteady_audio_is_not() -> Non
             whole = model.encode(waveform[None]).features[0]
         pieces, _ = in_windows(model, waveform, 5.0)
         errors.append(float((pieces - whole).norm() / whole.norm()))
-    print(errors)
     assert errors[0] < 0.05
     assert errors[1] > 5 * errors[0]
 

@@ -6,6 +6,9 @@ item, the level that is removed and the response norms (the energy of each chann
 relative to the other channels): they see a window now, not the file. For audio that goes on as it
 began, nothing changes; where a file is loud in one minute and silent in the next, each window is
 seen by itself, which is nearer to the crops of a few seconds that the model was trained on.
+Measured with the demo encoder on 3 minutes of six voices, windows of 60 s against one pass: frames
+differ by 12 % of their norm (median cosine .997), the clip's mean hardly at all (cosine .9999). With
+half of it 30 dB quieter, frames differ by 68 %, the mean has a cosine of .96.
 """
 
 from collections.abc import Iterator
@@ -58,7 +61,6 @@ class Geometry:
     def centres_sec(self, latents: NDArray[np.int64]) -> NDArray[np.float64]:
         """The middle of the centres of each latent's frames."""
         return (latents * self.stride + (self.stride - 1) / 2) * self.hop / self.sample_rate_hz
-
 
     def new_sec(self, window: "Window") -> float:
         """Seconds of a file that a window adds to those before it."""

@@ -23,6 +23,11 @@ LEAST_MAGNITUDE = 1e-5
 HEADROOM = 10.0  # magnitudes stop at this many times what a full-scale waveform can reach
 
 
+# Near the truth the gradient of convergence, which lies on the few loudest bins, is ten times that of the
+# rest (1.1e-2 against 1e-3 on recorded prompts with an error of 0.3 nepers).
+CONVERGENCE_SHARE = 0.1
+
+
 class PerceptualParts(NamedTuple):
     """The loss of each item, (B,) float32 each; 0 for an item of which nothing is hidden.
 
@@ -57,8 +62,9 @@ class PerceptualLoss(nn.Module):
         self._bands: dict[torch.device, MelBands] = {}
 
     def forward(self, predicted: Tensor, target: Tensor, is_hidden: Tensor, is_scored: Tensor | None = None) -> Tensor:
-        """The sum of the parts, (B,); see ``parts``."""
-        return torch.stack(self.parts(predicted, target, is_hidden, is_scored)).sum(0)
+        """The parts together, (B,); see ``parts``."""
+        parts = self.parts(predicted, target, is_hidden, is_scored)
+        return parts.mel + CONVERGENCE_SHARE * parts.convergence + parts.change
 
     def parts(
         self, predicted: Tensor, target: Tensor, is_hidden: Tensor, is_scored: Tensor | None = None

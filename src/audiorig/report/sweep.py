@@ -1,7 +1,7 @@
 """A run with several seeds, or an ablation, as one page."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from audiorig.config.sweeps import Sweep
 from audiorig.report.figures import BLUE, GREY, STYLE, Picture, data_uri
 from audiorig.report.joined import BESIDE, Joined, Member, join, read_member
 from audiorig.report.page import question, render
-from audiorig.report.scores import PITCH, Estimate, duration, points, share
+from audiorig.report.scores import PITCH, Estimate, duration, points, points_with_interval, share, with_interval
 from audiorig.report.tables import Table, system_title, task_title
 
 __all__ = ["build_sweep", "read_member"]
@@ -24,7 +24,7 @@ WORDS = {"above": "higher", "below": "lower", "uncertain": "not certain"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A value, and its interval on a second line."""
+    """A value, and on a second line its difference to the reference, in bold if it is certain."""
 
     text: str
     under: str = ""
@@ -59,10 +59,7 @@ def build_sweep(sweep: Sweep, run: Run, members: Sequence[Member]) -> str:
         notes=notes(sweep, cases, run),
         common=changes_text(sweep.common, but=("probe", "report", "achieves")),
         headers=[task_title(task) for task in tasks],
-        rows=[
-            main_row(case, cases[0], tasks, changes_text(sweep.changes.get(case.name, {})), len(cases) > 1)
-            for case in cases
-        ],
+        rows=[main_row(case, cases[0], tasks, changes_text(sweep.changes.get(case.name, {}))) for case in cases],
         dots=difference_dots(cases, tasks) if len(cases) > 1 else seed_dots(cases[0], tasks),
         questions=[(task_title(task), question(run.probe.tasks[task], run.data.split)) for task in tasks],
         resampled=what_was_drawn(sweep, cases[0], run),
@@ -110,8 +107,7 @@ def case_verdict(case: Joined) -> str:
 
 
 def _points(each: Estimate) -> str:
-    interval = f"[{points(each.low)}, {points(each.high)}]"
-    return f"{points(each.value)} points {interval}, {WORDS[each.direction]}"
+    return f"{points(each.value)} points [{points(each.low)}, {points(each.high)}], {WORDS[each.direction]}"
 
 
 def _distance_clause(differences: Mapping[str, Estimate]) -> str:
@@ -129,7 +125,7 @@ def single_verdict(case: Joined) -> list[str]:
     sentences = []
     for task, each in case.tasks.items():
         seeds = case.task_seeds[task]
-        clauses = [f"{task_title(task)}: accuracy {share(each.value)} [{share(each.low)}, {share(each.high)}]"]
+        clauses = [f"{task_title(task)}: accuracy {with_interval(each)}"]
         if len(seeds) > 1:
             clauses[0] += f", the seeds from {share(min(seeds))} to {share(max(seeds))}"
         for control, differences in case.beside.items():
@@ -182,47 +178,39 @@ def what_was_drawn(sweep: Sweep, reference: Joined, run: Run) -> str:
 # ------------------------------------------------------------------------ tables
 
 
-def main_row(case: Joined, reference: Joined, tasks: Sequence[str], changes: str, is_ablation: bool) -> Row:
-    """Parameters, cost, and for each task accuracy and, in an ablation, the difference."""
+def main_row(case: Joined, reference: Joined, tasks: Sequence[str], changes: str) -> Row:
+    """Parameters, cost, and for each task accuracy with the difference to the reference."""
     relative = case.sec_per_step / reference.sec_per_step if reference.sec_per_step else 0.0
     cells = [
         Cell(f"{case.num_parameters / 1e6:.2f} M"),
         Cell(duration(case.wall_sec)),
         Cell(f"{relative:.2f}", f"{1000 * case.sec_per_step:.0f} ms a step") if relative else Cell("–"),
     ]
-    for task in tasks:
-        cells.append(_value(case.tasks.get(task)))
-        if is_ablation:
-            cells.append(_change(case.task_differences.get(task)))
+    cells += [_cell(case.tasks.get(task), case.task_differences.get(task), 3, points) for task in tasks]
     return Row(case.title, changes, cells, case is reference)
 
 
 def distance_rows(cases: Sequence[Joined]) -> list[Row]:
-    """R2 by distance; below it the difference, of the reference R2's own interval."""
-    rows = []
-    for case in cases:
-        cells = []
-        for distance in cases[0].distances:
-            value, change = _value(case.distances.get(distance), 2), case.distance_differences.get(distance)
-            if change is not None:
-                text = f"{_signed(change.value)} [{_signed(change.low)}, {_signed(change.high)}]"
-                value = Cell(value.text, text, change.direction != "uncertain")
-            cells.append(value)
-        rows.append(Row(case.title, "", cells, case is cases[0]))
-    return rows
+    """R2 by distance with the difference to the reference."""
+    return [
+        Row(
+            case.title,
+            "",
+            [
+                _cell(case.distances.get(distance), case.distance_differences.get(distance), 2, _signed)
+                for distance in cases[0].distances
+            ],
+            case is cases[0],
+        )
+        for case in cases
+    ]
 
 
-def _value(each: Estimate | None, digits: int = 3) -> Cell:
-    if each is None:
-        return Cell("–")
-    return Cell(share(each.value, digits), f"[{share(each.low, digits)}, {share(each.high, digits)}]")
-
-
-def _change(each: Estimate | None) -> Cell:
-    if each is None:
-        return Cell("–")
-    interval = f"[{points(each.low)}, {points(each.high)}]"
-    return Cell(points(each.value), interval, each.direction != "uncertain")
+def _cell(each: Estimate | None, change: Estimate | None, digits: int, write: Callable[[float], str]) -> Cell:
+    if change is None:
+        return Cell(with_interval(each, digits))
+    under = f"{write(change.value)} [{write(change.low)}, {write(change.high)}]"
+    return Cell(with_interval(each, digits), under, change.direction != "uncertain")
 
 
 def _signed(value: float) -> str:
@@ -236,8 +224,7 @@ def beside_table(cases: Sequence[Joined], tasks: Sequence[str]) -> Table:
     for case in cases:
         for control in BESIDE:
             found = [case.beside[control].get(task) for task in tasks]
-            texts = [f"{points(x.value)} [{points(x.low)}, {points(x.high)}]" if x else "–" for x in found]
-            rows.append((f"{case.title} minus {system_title(control)}", *texts))
+            rows.append((f"{case.title} minus {system_title(control)}", *map(points_with_interval, found)))
     headers = ("encoder minus control, points", *(task_title(task) for task in tasks))
     return Table(headers, tuple(rows), numeric=frozenset(range(1, len(headers))))
 

@@ -28,6 +28,7 @@ from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.probe import Classes, linear_probe, majority_probe
 from audiorig.models.encoder import PatchEncoder
 from audiorig.randomness import keyed_generator, random_state_fence
+from audiorig.train.compilation import uncompiled
 
 CLIP_SEC = 4.0  # of each clip, from its middle: a few hours-long recordings must not fill the memory
 BATCH_SIZE = 16
@@ -183,7 +184,7 @@ class ProbeInTraining(TrainerCallback):
         Args:
             history: what was logged before; the first evaluation of the same clips is the reference.
         """
-        with random_state_fence(), torch.no_grad(), evaluation_mode(self.model):
+        with random_state_fence(), torch.no_grad(), evaluation_mode(self.model), uncompiled():
             features, rank, cosine = self._encode()
         fold, labels = self.clips.fold, self.clips.labels
         hits = self._hits(linear_probe(features, labels, [fold], (INVERSE_PENALTY,)).predicted)
