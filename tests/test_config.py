@@ -10,12 +10,14 @@ import yaml
 
 from audiorig.config import STAGES, FolderCorpus, SplitConfig, WaveMAEModelConfig, WaveMAERun
 from audiorig.config_checks import canonical_json
-from audiorig.config_files import Settings, corpus_root, load_corpus, load_run
+from audiorig.config_files import Settings, corpus_root, load_corpus, load_run, run_name
 from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 RUNS = sorted(path.stem for path in (CONFIG / "runs").glob("*.yaml"))
+ABLATIONS = sorted(path.stem for path in (CONFIG / "ablations").glob("*.yaml"))
+MADE = "ablation-made"
 CORPORA = sorted(path.stem for path in (CONFIG / "corpora").glob("*.yaml"))
 
 
@@ -256,6 +258,167 @@ def test_width_and_depth_follow_from_the_size_unless_given() -> None:
     assert (given.width, given.depth) == (64, 24)
 
 
+# ------------------------------------------------------------------------ seeds and ablations
+
+ABLATION = {
+    "base": "smoke",
+    "seeds": [3, 5],
+    "common": {"train": {"max_steps": 7}, "probe": {"tasks": {"language": None}}},
+    "reference": "plain",
+    "cases": {"plain": {}, "dense": {"title": "a dense encoder", "settings": {"model": {"encoder_mode": "dense"}}}},
+}
+
+
+def ablation(**changes: Any) -> Settings:
+    return settings(ablations={"made": {**ABLATION, **changes}})
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_delivered_ablation_is_valid_and_says_what_it_asks(name: str) -> None:
+    sweep = settings().sweep(f"ablation-{name}")
+    assert sweep.achieves
+    assert len(sweep.runs) == len(sweep.cases) * len(sweep.seeds)
+    changed = {canonical_json(settings().run(sweep.run(case, sweep.seeds[0])).stage("train")) for case in sweep.cases}
+    assert len(changed) == len(sweep.cases)  # a case that changes nothing is a typo
+
+
+def test_a_run_has_every_seed_and_is_otherwise_the_same() -> None:
+    plain, seeded = settings().run("smoke"), settings(smoke={"seeds": [0, 3]}).run("smoke/seed-3")
+    assert seeded == plain.model_copy(update={"seed": 3})
+
+
+def test_an_ablation_case_is_the_base_with_what_all_change_and_what_it_changes() -> None:
+    made = ablation()
+    base, plain, dense = (made.run(name) for name in ("smoke", f"{MADE}/plain/seed-3", f"{MADE}/dense/seed-5"))
+    assert (plain.seed, dense.seed, plain.train.max_steps) == (3, 5, 7)
+    assert plain.train.model_copy(update={"max_steps": base.train.max_steps}) == base.train
+    assert plain.model == base.model
+    assert dense.model == base.model.model_copy(update={"encoder_mode": "dense"})
+    assert set(plain.probe.tasks) == set(base.probe.tasks) - {"language"}  # null takes away here too
+    assert dense.report.title == "made: a dense encoder, seed 5"
+
+
+def test_a_sweep_lists_its_runs_case_by_case() -> None:
+    sweep = ablation().sweep(MADE)
+    assert sweep.runs == [f"{MADE}/{case}/seed-{seed}" for case in ("plain", "dense") for seed in (3, 5)]
+    assert settings(smoke={"seeds": [1, 0]}).members("smoke") == ["smoke/seed-1", "smoke/seed-0"]
+    assert settings().members("smoke") == ["smoke"]
+
+
+def test_a_config_file_changes_an_ablation_and_null_takes_a_case_away() -> None:
+    over = settings(ablations={"wavemae": {"seeds": [9], "cases": {"dense": None}}})
+    sweep = over.sweep("ablation-wavemae")
+    assert sweep.seeds == (9,)
+    assert set(settings().sweep("ablation-wavemae").cases) - set(sweep.cases) == {"dense"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"cases": {"plain": {"settings": {"model": {"mask_ration": 1}}}}},
+            "case 'plain': there is no setting 'model.",
+        ),
+        ({"cases": {"plain": {"setings": {}}}}, "there is no setting 'cases.plain.setings'; did you mean settings"),
+        ({"common": {"train": {"max_steps": 0}}}, "case 'plain': train.max_steps"),
+        ({"reference": "plane"}, "reference is 'plane': expected one of plain, dense"),
+        ({"base": "smok"}, "base is 'smok': no such run; did you mean smoke"),
+        ({"seeds": [1, 1]}, "seeds are 1, 1: each can stand there once"),
+        ({"seeds": []}, "seeds"),
+        ({"cases": {"plain": {"settings": {"seed": 3}}}}, "cases.plain holds 'seed'"),
+        ({"common": {"extends": "wavemae"}}, "common holds 'extends'"),
+        ({"cases": {"A case": {}}}, "cases.A case"),
+        ({"cases": 5}, "cases"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_an_ablation_is_a_sentence(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ablation(**changes).sweep(MADE)
+    assert sentence(caught).startswith("ablation 'made'")
+    assert says in sentence(caught)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"ablations": 3}, "ablations"),
+        ({"ablations": {"made": 3}}, "ablation 'made' is 3"),
+        ({"smoke": {"seeds": [1, 1]}, "build": ["smoke"]}, "seeds are [1, 1]"),
+        ({"ablation-x": {"extends": "smoke"}}, "names that begin with 'ablation-'"),
+        ({"smoke": {"report": {"compare_with": "wavemea"}}, "build": ["smoke"]}, "did you mean wavemae"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_seeds_and_names_is_a_sentence(config: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings(config, CONFIG)
+    assert says in sentence(caught)
+
+
+def test_the_pattern_takes_every_name_of_a_run_and_no_other() -> None:
+    pattern = ablation().run_pattern
+    for name in ("smoke", "smoke/seed-0", "wavemae/seed-12", f"{MADE}/dense/seed-7"):
+        assert re.fullmatch(pattern, name), name
+        ablation().run(name)
+    for name in ("smok", "smoke/seed-03", "smoke/seed-", "smoke/x", MADE, f"{MADE}/dense", f"{MADE}/dens/seed-0"):
+        assert not re.fullmatch(pattern, name), name
+
+
+def test_what_rests_on_equal_settings_is_made_once() -> None:
+    made = settings(
+        ablations={
+            "made": {**ABLATION, "cases": {**ABLATION["cases"], "long": {"settings": {"data": {"crop_frames": 64}}}}}
+        }
+    )
+    assert made.standing_for("smoke/seed-4", "data") == "smoke"
+    assert made.standing_for(f"{MADE}/dense/seed-5", "data") == "smoke"
+    assert made.standing_for(f"{MADE}/dense/seed-5", "data", "probe") == f"{MADE}/plain/seed-3"
+    assert made.standing_for(f"{MADE}/long/seed-5", "data") == f"{MADE}/long/seed-3"
+    assert made.standing_for("wavemae", "data") == "wavemae"
+
+
+def test_a_run_is_compared_with_the_same_seed_where_both_have_it() -> None:
+    made = settings(smoke={"report": {"compare_with": "wavemae"}}, wavemae={"seeds": [0, 1]})
+    assert made.compared_with("smoke") == "wavemae"
+    assert made.compared_with("smoke/seed-1") == "wavemae/seed-1"
+    assert made.compared_with("smoke/seed-2") == "wavemae"
+    assert made.compared_with("wavemae") is None
+    inherited = settings(wavemae={"report": {"compare_with": "smoke"}})
+    assert inherited.compared_with("smoke") is None  # it extends wavemae
+
+
+def test_the_comparison_has_every_seed_and_no_ablation() -> None:
+    made = settings(smoke={"seeds": [0, 1]}, build=["smoke", "wavemae-emilia", "ablation-wavemae"])
+    assert made.compared == ["smoke/seed-0", "smoke/seed-1", "wavemae-emilia"]
+
+
+@pytest.mark.parametrize("name", ["wavemae", "wavemae/seed-3", "ablation-wavemae/dense/seed-0"])
+def test_a_folder_of_results_tells_its_run(name: str) -> None:
+    assert run_name(Path("/somewhere/results/of/results") / name) == name
+    assert run_name(Path("results") / name) == name
+    assert run_name(Path("elsewhere/tiny")) == "tiny"
+
+
+# ------------------------------------------------------------------------ published models
+
+
+def test_published_models_are_pinned_and_named(tmp_path: Path) -> None:
+    for each in ("runs", "corpora"):
+        (tmp_path / each).symlink_to(CONFIG / each)
+    assert Settings({}, tmp_path).pretrained_names == []
+    (tmp_path / "pretrained.yaml").write_text(f"w2v-bert: {{hub_id: some/model, revision: {'a' * 40}}}\n")
+    found = Settings({}, tmp_path)
+    assert found.pretrained_names == ["w2v-bert"]
+    assert found.pretrained("w2v-bert").hub_id == "some/model"
+    for name, given, says in (
+        ("w2v-brt", {}, "no pre-trained model 'w2v-brt'; did you mean w2v-bert"),
+        ("w2v-bert", {"revision": "main"}, "pre-trained model 'w2v-bert': revision"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            Settings({"pretrained": {"w2v-bert": given}}, tmp_path).pretrained(name)
+
+
 # ------------------------------------------------------------------------ stages
 
 
@@ -396,6 +559,8 @@ def test_a_written_corpus_reads_back_with_its_root(tmp_path: Path) -> None:
         ["./results/wavemae/report.html", "results/smoke/x"],
         ["results/corpora/demo/splits/by-voice/train.parquet"],
         ["-n", "--configfile", "results/foo/config/train.yaml"],  # a file, not a target
+        ["results/smoke/seed-3/final.ckpt", "results/ablation-wavemae/report.html"],
+        ["results/ablation-wavemae/dense/seed-7/metrics.json", "results/ablation-wavemae/logs/sweep.log"],
     ],
 )
 def test_targets_that_exist_pass(arguments: list[str]) -> None:
@@ -406,6 +571,12 @@ def test_targets_that_exist_pass(arguments: list[str]) -> None:
     ("target", "sentence"),
     [
         ("results/wavmae/final.ckpt", "results/wavmae/: no run 'wavmae'; did you mean wavemae"),
+        ("results/ablation-wavmae/report.html", "results/ablation-wavmae/: no ablation 'wavmae'; did you mean wavemae"),
+        ("results/ablation-wavemae/dens/seed-0/x", "ablation 'wavemae' has no case 'dens'; did you mean dense"),
+        ("results/ablation-wavemae/dense/x", "which seed? E.g. results/ablation-wavemae/dense/seed-0/x"),
+        ("results/ablation-wavemae/dense/sed-0/x", "dense/sed-0/: expected seed-0, seed-1 or another number"),
+        ("results/smoke/seed-03/final.ckpt", "results/smoke/seed-03/: expected seed-0"),
+        ("results/abalation-wavemae/report.html", "did you mean ablation-wavemae"),
         ("results/corpora/dmo/manifest.parquet", "no corpus 'dmo'; did you mean demo"),
         ("results/corpora/demo/splits/by-vioce/train.parquet", "corpus 'demo' has no split 'by-vioce'; did you mean"),
         ("results/corpora/prompts/manifest.parquet", "the variable AUDIORIG_DATA is not set"),

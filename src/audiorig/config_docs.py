@@ -50,8 +50,8 @@ corpora:
 ```
 
 Every run is there with any seed, with the same settings: `results/wavemae/seed-3/final.ckpt`. With `seeds: [0, 1, 2]`
-its page joins those runs. An ablation is a file of `config/ablations`, or an entry of `ablations:` in a config file: cases
-that differ from a base run in a few settings, each trained with several seeds, on one page:
+its page joins those runs. An ablation is a file of `config/ablations`, or an entry of `ablations:` in a config file:
+cases that differ from a base run in a few settings, each trained with several seeds, on one page:
 
 ```bash
 snakemake --cores 2 results/ablation-wavemae/report.html

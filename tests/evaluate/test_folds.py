@@ -132,7 +132,7 @@ def test_the_seed_names_the_draw(settings: dict[str, Any]) -> None:
         return [fold.dev.tolist() for fold in make_folds(pieces(), task(**settings), seed)]
 
     assert drawn(0) == drawn(0)
-    assert drawn(0) != drawn(1)
+    assert any(drawn(0) != drawn(seed) for seed in (1, 2, 3))  # four groups can fall alike by chance
 
 
 def test_the_order_of_the_rows_does_not_matter() -> None:

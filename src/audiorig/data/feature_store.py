@@ -141,9 +141,7 @@ class FeatureStore:
                     if place
                 }
         folder = self.shards[0].parent if self.shards else "no shards"
-        raise DataError(
-            f"{folder}: holds nothing for {wav_path!r}; the corpus has changed: delete the folder, run again"
-        )
+        raise DataError(f"{folder}: nothing is known of {wav_path!r}: delete this folder, and run again")
 
     @staticmethod
     def _array(field: pa.Field, cell: pa.LargeListScalar) -> NDArray[np.generic]:
