@@ -12,6 +12,8 @@ from audiorig.models.convnext import ConvNeXtBlock, Slots
 REACH = 3  # frames round a hidden one whose pitch has heard it: half of CREPE's 64-ms window
 BLUR_CENTS = 25.0  # deviation of the blurred target, as in CREPE (Kim et al., ICASSP 2018)
 KERNEL = 31  # latents; as far as the main decoder sees
+OCTAVES = 5  # of sines of the pitch: from one wave over the whole range to sixteen, 260 cents each
+CURVE_WIDTH = 3 + 2 * OCTAVES  # numbers that say the pitch of a frame
 
 
 def unknown_frames(is_hidden: Tensor, stride: int) -> Tensor:
@@ -40,7 +42,7 @@ class PitchDecoder(nn.Module):
         self.min_hz = pitch.min_hz
         self.range_cents = 1200 * math.log2(pitch.max_hz / pitch.min_hz)
         self.from_latents = nn.Linear(latent_width, width)
-        self.from_curve = nn.Linear(3 * stride, width)
+        self.from_curve = nn.Linear(CURVE_WIDTH * stride, width)
         self.block = ConvNeXtBlock(width, KERNEL)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head = nn.Linear(width, stride * (num_bins + 1))
@@ -49,6 +51,19 @@ class PitchDecoder(nn.Module):
         """Pitch as 0 (lowest) to 1 (highest)."""
         cents = 1200 * (hz.clamp_min(1e-3) / self.min_hz).log2()
         return (cents / self.range_cents).clamp(0, 1)
+
+    def curve(self, hz: Tensor, is_voiced: Tensor, is_known: Tensor) -> Tensor:
+        """The known pitch (B, M) as numbers (B, M, CURVE_WIDTH): height, sines of it, voicing, whether known.
+
+        With the height alone a linear layer cannot tell neighbouring bins apart: constant notes were
+        held to 90 cents only.
+        """
+        height = self.position(hz)
+        angles = 2 * math.pi * height[..., None] * 2.0 ** torch.arange(OCTAVES, device=hz.device)
+        pitch = torch.cat([height[..., None] - 0.5, angles.sin(), angles.cos()], dim=-1)
+        voiced = is_known & is_voiced
+        flags = torch.stack([voiced, is_known], dim=-1).float()
+        return torch.cat([torch.where(voiced[..., None], pitch, 0.0), flags], dim=-1)
 
     def forward(
         self, latents: Tensor, hz: Tensor, is_voiced: Tensor, is_hidden: Tensor, is_real: Tensor
@@ -65,9 +80,7 @@ class PitchDecoder(nn.Module):
             Logits of the bins (H, stride, bins) and of voicing (H, stride), float32.
         """
         is_known = ~unknown_frames(is_hidden, self.stride)
-        voiced = is_known & is_voiced
-        height = torch.where(voiced, self.position(hz) - 0.5, 0.0)
-        curve = torch.stack([height, voiced.float(), is_known.float()], dim=-1)
+        curve = self.curve(hz, is_voiced, is_known)
         curve = curve.reshape(len(curve), is_hidden.shape[1], -1).to(latents.dtype)
         tokens = self.from_latents(latents) + self.from_curve(curve)
         tokens = self.norm(self.block(tokens, Slots.whole(is_real))[is_hidden])
