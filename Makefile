@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 SNAKEMAKE := snakemake --profile profiles/local
 
-.PHONY: help setup oracles demo test test-slow check doctor docs lock clean
+.PHONY: help setup oracles demo tensorboard embed test test-slow check doctor docs lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,12 @@ setup: .venv/.ready ## make .venv from requirements.lock, every file checked aga
 
 demo: setup ## train, probe and report the default run, from nothing (about 10 minutes)
 	@bash workflow/demo.sh
+
+tensorboard: setup ## open the logs of all runs in the browser: losses, probes, audio
+	tensorboard --logdir results
+
+embed: setup ## features of a folder: make embed RUN=results/wavemae AUDIO=~/recordings OUT=features.parquet
+	python workflow/scripts/embed.py --model "$(or $(RUN),results/wavemae)" --audio "$(AUDIO)" --output "$(or $(OUT),features.parquet)"
 
 # Outside references: beside the environment, without dependencies, so that they cannot bend it.
 oracles: .oracles/.ready ## install what tests and benchmarks compare with

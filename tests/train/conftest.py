@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from audiorig.config import WaveMAERun
+from audiorig.data.feature_store import compute_shard
 from audiorig.data.manifest import read_table
 from audiorig.experiments import Inputs, build
 from audiorig.experiments.features import measure_pitch
 from audiorig.experiments.statistics import split_statistics
 from audiorig.models.pitch.track import PitchTracker
+from audiorig.randomness import keyed_generator
 from audiorig.train.experiment import Experiment
 
 SETTINGS = {
@@ -51,9 +54,33 @@ def pitch(tones, tone_split: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return shards
 
 
+@pytest.fixture(scope="session")
+def teacher(tone_split: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """Made-up features of a teacher, eight numbers fifty times a second, in one shard."""
+    rows = pd.concat([read_table(tone_split / f"{side}.parquet") for side in ("train", "dev", "test")])
+    folder = tmp_path_factory.mktemp("teacher")
+
+    def compute(row: pd.Series) -> dict[str, np.ndarray]:
+        generator = keyed_generator("teacher", row["wav_path"])
+        return {"features": generator.standard_normal((int(50 * row["duration_sec"]), 8)).astype(np.float16)}
+
+    compute_shard(rows.sort_values("wav_path"), compute, folder / "shard-0-of-1.arrow", folder / "parts")
+    return (folder / "shard-0-of-1.arrow",)
+
+
 @pytest.fixture
 def make_experiment(
-    tones, tone_split: Path, statistics: Path, pitch: tuple[Path, ...], tmp_path: Path
+    tones,
+    tone_split: Path,
+    statistics: Path,
+    pitch: tuple[Path, ...],
+    teacher: tuple[Path, ...],
+    tmp_path: Path,
 ) -> Callable[[WaveMAERun], Experiment]:
     """A fresh experiment with all losses on, as a new process would build it."""
-    return lambda run: build(run, Inputs(tone_split, tones.root, statistics, tmp_path, pitch))
+
+    def make(run: WaveMAERun) -> Experiment:
+        features = teacher if run.teacher.kind == "w2v-bert" else ()
+        return build(run, Inputs(tone_split, tones.root, statistics, tmp_path, pitch, features))
+
+    return make

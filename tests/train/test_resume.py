@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from audiorig.config import TeacherConfig
 from audiorig.errors import ResumeError, Unfinished
 from audiorig.files import read_json
 from audiorig.train.fit import fit
@@ -59,6 +60,47 @@ def test_a_cut_run_equals_an_unbroken_one(unbroken, make_experiment, tmp_path, c
     assert ours["model.safetensors"] == theirs["model.safetensors"]
     pairs = zip(optimizer_tensors(tmp_path, 40), optimizer_tensors(folder, 40), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_20_and_20_are_40_with_everything_on(make_experiment, tmp_path) -> None:
+    """All losses, pitch and teacher from caches, the probe in training and audio logs: the same bytes.
+
+    And the same weights as without the probe and the logs, which only watch.
+    """
+    watching = {
+        "audio_steps": 10,
+        "audio_clips": 1,
+        "probe": {"every_steps": 10, "train_clips": 12, "dev_clips": 9},
+        "save_steps": 20,
+    }
+
+    def run_it(folder: Path, stop_after_steps: int | None = None, **settings: object):
+        run = tiny_run(**settings)
+        teacher = TeacherConfig(kind="w2v-bert", components=8)
+        run = run.model_copy(update={"teacher": teacher})
+        assert set(run.model.weights.model_dump()) == {"main_recon", "main_percep", "aux_crepe", "aux_w2v"}
+        experiment = make_experiment(run)
+        assert experiment.model.w2v_target == "w2v-bert"
+        assert set(experiment.model.part_weights) == set(run.model.weights.model_dump())
+        return fit(experiment, run.train, folder, run.seed, stop_after_steps=stop_after_steps)[0]
+
+    expected = run_it(tmp_path / "whole", **watching)
+    with pytest.raises(Unfinished, match="step 20 of 40"):
+        run_it(tmp_path / "cut", 20, **watching)
+    assert run_it(tmp_path / "cut", **watching) == expected
+    run_it(tmp_path / "plain", save_steps=20)
+    whole = state_of(tmp_path / "whole", 40)
+    assert state_of(tmp_path / "cut", 40)["model.safetensors"] == whole["model.safetensors"]
+    assert state_of(tmp_path / "plain", 40)["model.safetensors"] == whole["model.safetensors"]
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(optimizer_tensors(tmp_path / "cut", 40), optimizer_tensors(tmp_path / "whole", 40), strict=True)
+    )
+    for entry in expected:
+        if "main_recon" in entry:
+            weights = {"main_recon": 1.0, **dict.fromkeys(("main_percep", "aux_crepe", "aux_w2v"), 0.05)}
+            total = sum(weight * entry[name] for name, weight in weights.items())
+            assert entry["total"] == pytest.approx(total, rel=1e-5)
 
 
 def test_two_runs_from_scratch_are_equal(unbroken, make_experiment, tmp_path) -> None:
