@@ -32,6 +32,7 @@ rule probe:
         model="results/{run}/model",
     output:
         scores="results/{run}/probe/scores.json",
+        hits="results/{run}/probe/items.parquet",
         provenance="results/{run}/probe/scores.json.provenance.json",
     log:
         "results/{run}/logs/probe.log",
@@ -39,7 +40,7 @@ rule probe:
         "results/{run}/benchmarks/probe.tsv"
     conda:
         "../envs/evaluate.yaml"
-    threads: 2
+    threads: lambda wildcards: min(2, SETTINGS.run(wildcards.run).train.cpu_threads)
     resources:
         mem_mb=8000,
         runtime=60,
@@ -72,7 +73,7 @@ rule reconstruct:
         "results/{run}/benchmarks/reconstruct.tsv"
     conda:
         "../envs/evaluate.yaml"
-    threads: 2
+    threads: lambda wildcards: min(2, SETTINGS.run(wildcards.run).train.cpu_threads)
     resources:
         mem_mb=8000,
         runtime=60,

@@ -232,11 +232,8 @@ class Settings:
             )
         if len(set(run.seeds)) < len(run.seeds) or min(run.seeds, default=0) < 0:
             raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")
-        if (other := run.report.compare_with) is not None:
-            if other not in self.run_names:
-                raise ConfigError(
-                    f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}"
-                )
+        if (other := run.report.compare_with) is not None and other not in self.run_names:
+            raise ConfigError(f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}")
 
     def _raw(self, name: str) -> tuple[dict[str, Any], str]:
         """A run's settings before they are checked, and how errors call it."""

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from audiorig import experiments
-from audiorig.config_files import load_corpus, load_run
+from audiorig.config_files import load_corpus, load_run, run_name
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train.fit import export, fit
@@ -59,7 +59,7 @@ def main() -> None:
             history_file=arguments.folder / "history.json",
             settings=settings,
             provenance=environment(),
-            card=model_card(arguments.folder.name, run, corpus),
+            card=model_card(run_name(arguments.folder), run, corpus),
         )
 
 

@@ -32,8 +32,9 @@ def shard_of(rows: pd.DataFrame, shard: int, num_shards: int) -> pd.DataFrame:
     Args:
         rows: manifest rows, sorted by ``wav_path``.
     """
-    middle = rows["duration_sec"].cumsum() - rows["duration_sec"] / 2
-    place = (middle / max(float(rows["duration_sec"].sum()), 1e-9) * num_shards).astype(int).clip(0, num_shards - 1)
+    durations = rows["duration_sec"].fillna(0).astype(float)  # nobody knows that of a broken file
+    middle = durations.cumsum() - durations / 2
+    place = (middle / max(float(durations.sum()), 1e-9) * num_shards).astype(int).clip(0, num_shards - 1)
     return rows[place == shard]
 
 
@@ -44,6 +45,7 @@ def compute_shard(rows: pd.DataFrame, compute: Callable[[pd.Series], Arrays], ou
         compute: arrays of a manifest row, each of one or two dimensions; the same names for all rows.
         parts: folder of what is finished; removed at the end.
     """
+    rows = rows.assign(duration_sec=rows["duration_sec"].fillna(0).astype(float))
     pieces = [rows.iloc[first : first + FILES_IN_A_PART] for first in range(0, len(rows), FILES_IN_A_PART)]
     progress = tqdm(total=round(float(rows["duration_sec"].sum())), desc=output.stem, unit="s", mininterval=1)
     finished = []

@@ -42,7 +42,8 @@ def log_magnitude(waveform: Tensor, settings: SpectrogramConfig) -> Tensor:
         pad_mode="constant",
         return_complex=True,
     )
-    power = torch.view_as_real(spectrum).square().sum(-1)
+    real, imaginary = torch.view_as_real(spectrum).unbind(-1)
+    power = real * real + imaginary * imaginary  # a sum over the last axis, of two, takes three times as long
     return 0.5 * power.clamp_min(settings.floor**2).log().transpose(1, 2).contiguous()
 
 

@@ -190,9 +190,7 @@ class WaveMAE(PatchEncoder):
             is_hidden[..., None], self.with_level(predicted[:num_hidden], levels[:num_hidden])
         )
         frames = is_hidden.repeat_interleave(self.shape.stride, dim=1)
-        return self.perceptual(
-            self.magnitudes(built + level), self.magnitudes(patches + level), frames, self.is_scored
-        )
+        return self.perceptual(self.magnitudes(built + level), self.magnitudes(patches + level), frames, self.is_scored)
 
     def magnitudes(self, patches: Tensor) -> Tensor:
         """Log magnitudes (B, N * stride, F) in nepers of standardised patches (B, N, stride * F)."""

@@ -43,7 +43,7 @@ class Compared:
 def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, report: Path, page: Path) -> Compared:
     """Read one run for the page that will lie at ``page``."""
     return Compared(
-        name=metrics.parent.name,
+        name=metrics.parent.relative_to(page.parent).as_posix(),
         link=Path(os.path.relpath(report, page.parent)).as_posix(),
         run=read_run(configs),
         scores=Scores(read_json(metrics)),

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from audiorig.config import Corpus, CorpusSection, Run
-from audiorig.config_files import read_yaml
+from audiorig.config_files import read_yaml, run_name
 from audiorig.data.manifest import read_table
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
@@ -104,7 +104,7 @@ def read_inputs(
 ) -> RunInputs:
     """Read everything for the page that will lie at ``page``; ``against`` holds differences to another run."""
     return RunInputs(
-        name=page.parent.name,
+        name=run_name(page.parent),
         run=read_run(configs),
         history=read_json(history),
         scores=Scores(read_json(metrics)),
