@@ -52,7 +52,7 @@ def test_what_was_stored_comes_back(num_shards: int, tmp_path: Path, monkeypatch
             assert found[name].shape == expected.shape
             assert found[name].dtype == expected.dtype
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in shards)
-    with pytest.raises(DataError, match="nothing is known of 'b.wav'"):
+    with pytest.raises(DataError, match=r"nothing is known of 'b\.wav'"):
         store["b.wav"]
     with pytest.raises(DataError):
         store["A"]
