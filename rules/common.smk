@@ -8,7 +8,8 @@ shell.prefix(f"source '{ROOT}/workflow/prelude.sh'; ")
 
 from audiorig.config import STAGES, DemoCorpus, FolderCorpus, TeacherConfig
 from audiorig.config_checks import canonical_json, one_of
-from audiorig.config_files import Settings, corpus_root
+from audiorig.config_files import Settings
+from audiorig.config_stages import corpus_root
 from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 

@@ -10,7 +10,8 @@ import yaml
 
 from audiorig.config import STAGES, FolderCorpus, SplitConfig, WaveMAEModelConfig, WaveMAERun
 from audiorig.config_checks import canonical_json
-from audiorig.config_files import Settings, corpus_root, load_corpus, load_run, run_name
+from audiorig.config_files import Settings
+from audiorig.config_stages import corpus_root, load_corpus, load_run, run_name
 from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 

@@ -7,31 +7,18 @@ there with any seed as ``R/seed-{k}``, and every case of an ablation of ``config
 sentence: where, what was found, what to write instead.
 """
 
-import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import TypeAdapter
 
-from audiorig.config import (
-    NAME,
-    AblationConfig,
-    Corpus,
-    CorpusSection,
-    DemoCorpus,
-    EmiliaCorpus,
-    FolderCorpus,
-    PretrainedConfig,
-    Run,
-)
+from audiorig.config import AblationConfig, Corpus, CorpusSection, PretrainedConfig, Run
 from audiorig.config.sweeps import ABLATION, SEED, Sweep
-from audiorig.config_checks import check, mapping, mappings, merge, near, one_of, read_yaml
+from audiorig.config_checks import check, merge, near, one_of
+from audiorig.config_sources import Sources
 from audiorig.errors import ConfigError
-
-RESERVED = ("build", "corpora", "ablations", "pretrained")
 
 
 class Settings:
@@ -41,45 +28,26 @@ class Settings:
         config: the merged config file (``config/config.yaml``, ``--configfile``, ``--config``).
         folder: the ``config`` folder with ``runs/``, ``corpora/``, ``ablations/`` and, if need be,
             ``pretrained.yaml``.
+
+    Attributes:
+        run_names: runs by their own names, without seeds and cases; likewise ``corpus_names``,
+            ``ablation_names``, ``pretrained_names``.
+        build: what is made if nothing is asked for: runs and ablations.
     """
 
     def __init__(self, config: Mapping[str, Any], folder: Path) -> None:
-        self._run_files = _files(folder / "runs")
-        self._corpus_files = _files(folder / "corpora")
-        self._ablation_files = _files(folder / "ablations")
-        self._pretrained_file = folder / "pretrained.yaml"
-        self._given_runs = mappings(
-            {key: value for key, value in config.items() if key not in RESERVED}, "config", "run"
-        )
-        self._given_corpora = mappings(config.get("corpora"), "config: corpora", "corpus")
-        self._given_ablations = mappings(config.get("ablations"), "config: ablations", "ablation")
-        self._given_pretrained = mappings(config.get("pretrained"), "config: pretrained", "model")
-        self._read: dict[Path, dict[str, Any]] = {}
+        self._sources = Sources(config, folder)
+        self.run_names = self._sources.run_names
+        self.corpus_names = self._sources.corpus_names
+        self.ablation_names = self._sources.ablation_names
+        self.pretrained_names = self._sources.pretrained_names
         self._runs: dict[str, Run] = {}
-        self._check_names()
         build = config.get("build") or []
         if not isinstance(build, list):
             raise ConfigError(f"config: build is {build!r}: expected a list of runs, [{build}]")
         self.build = [str(name) for name in build]
         for name in self.build:
             self.members(name)
-
-    @property
-    def run_names(self) -> list[str]:
-        """Runs by their own names, without seeds and cases."""
-        return sorted({*self._run_files, *self._given_runs})
-
-    @property
-    def corpus_names(self) -> list[str]:
-        return sorted({*self._corpus_files, *self._given_corpora})
-
-    @property
-    def ablation_names(self) -> list[str]:
-        return sorted({*self._ablation_files, *self._given_ablations})
-
-    @property
-    def pretrained_names(self) -> list[str]:
-        return sorted({*self._from_file(self._pretrained_file), *self._given_pretrained})
 
     @property
     def sweep_names(self) -> list[str]:
@@ -113,28 +81,17 @@ class Settings:
 
     def corpus(self, name: str) -> CorpusSection:
         """The settings of one corpus; its root is not looked at."""
-        if name not in self.corpus_names:
-            raise ConfigError(f"no corpus {name!r}{near(name, self.corpus_names)}")
-        raw = merge(self._from_file(self._corpus_files.get(name)), self._given_corpora.get(name, {}))
-        return check(TypeAdapter(Corpus), raw, f"corpus {name!r}")
+        return check(TypeAdapter(Corpus), self._sources.corpus(name), f"corpus {name!r}")
 
     def pretrained(self, name: str) -> PretrainedConfig:
         """A published model of ``config/pretrained.yaml``."""
-        if name not in self.pretrained_names:
-            raise ConfigError(f"no pre-trained model {name!r}{near(name, self.pretrained_names)}")
-        where = f"pre-trained model {name!r}"
-        raw = mapping(self._from_file(self._pretrained_file).get(name), where)
-        return check(PretrainedConfig, merge(raw, self._given_pretrained.get(name, {})), where)
+        return check(PretrainedConfig, self._sources.pretrained(name), f"pre-trained model {name!r}")
 
     def ablation(self, name: str) -> AblationConfig:
         """One ablation; the settings of its cases are checked when their runs are asked for."""
-        if name not in self.ablation_names:
-            raise ConfigError(f"no ablation {name!r}{near(name, self.ablation_names)}")
-        raw = merge(self._from_file(self._ablation_files.get(name)), self._given_ablations.get(name, {}))
-        raw = {key: value for key, value in raw.items() if value is not None}
-        if isinstance(cases := raw.get("cases"), Mapping):
-            raw["cases"] = {case: settings for case, settings in cases.items() if settings is not None}
-        ablation: AblationConfig = check(AblationConfig, raw, f"ablation {name!r}", keep_nulls=True)
+        ablation: AblationConfig = check(
+            AblationConfig, self._sources.ablation(name), f"ablation {name!r}", keep_nulls=True
+        )
         if ablation.base not in self.run_names:
             raise ConfigError(
                 f"ablation {name!r}: base is {ablation.base!r}: no such run{near(ablation.base, self.run_names)}"
@@ -209,20 +166,6 @@ class Settings:
         has_it = other is not None and "/" in name and int(seed) in self._seeds(other)
         return f"{other}/seed-{seed}" if has_it else other
 
-    def _check_names(self) -> None:
-        mappings(self._from_file(self._pretrained_file), str(self._pretrained_file), "model")
-        for name, value in self._given_runs.items():
-            if not re.fullmatch(NAME, name):
-                raise ConfigError(f"config: {name!r} cannot be a run: use lower-case letters, digits, '.', '_' and '-'")
-            if name not in self._run_files and "extends" not in value:
-                known = [*self._run_files, *RESERVED]
-                raise ConfigError(
-                    f"config: {name!r} is no run of config/runs{near(name, known)}; a new run needs `extends:`"
-                )
-        for name in self.run_names:
-            if name.startswith(ABLATION):
-                raise ConfigError(f"run {name!r}: names that begin with {ABLATION!r} are those of config/ablations")
-
     def _check_references(self, run: Run, name: str, where: str) -> None:
         corpus = self.corpus(run.data.corpus)
         if run.data.split not in corpus.splits:
@@ -239,11 +182,11 @@ class Settings:
         """A run's settings before they are checked, and how errors call it."""
         stem, _, seed = name.rpartition("/seed-")
         if not stem:
-            return self._raw_run(name, seen=()), f"run {name!r}"
+            return self._sources.run(name), f"run {name!r}"
         if not re.fullmatch(SEED, f"seed-{seed}"):
             raise ConfigError(f"no run {name!r}: expected {stem}/seed-0, seed-1 or another number")
         if not stem.startswith(ABLATION):
-            raw = {**self._raw_run(stem, seen=()), "seed": int(seed), "seeds": None}
+            raw = {**self._sources.run(stem), "seed": int(seed), "seeds": None}
             return raw, f"run {stem!r}"
         ablation_name, _, case_name = stem.removeprefix(ABLATION).partition("/")
         ablation = self.ablation(ablation_name)
@@ -251,21 +194,10 @@ class Settings:
             raise ConfigError(f"ablation {ablation_name!r} has no case {case_name!r}{near(case_name, ablation.cases)}")
         case = ablation.cases[case_name]
         title = f"{ablation.title or ablation_name}: {case.title or case_name}, seed {seed}"
-        raw = self._raw_run(ablation.base, seen=())
+        raw = self._sources.run(ablation.base)
         for over in ({"report": {"title": title, "compare_with": None}}, ablation.common, case.settings):
             raw = merge(raw, over)
         return {**raw, "seed": int(seed), "seeds": None}, f"ablation {ablation_name!r}, case {case_name!r}"
-
-    def _raw_run(self, name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-        if name in seen:
-            raise ConfigError(f"run {name!r} extends itself: {' -> '.join((*seen, name))}")
-        if name not in self.run_names:
-            raise ConfigError(f"no run {name!r}{near(name, self.run_names)}")
-        raw = merge(self._from_file(self._run_files.get(name)), self._given_runs.get(name, {}))
-        parent = raw.pop("extends", None)
-        if not isinstance(parent, str | None):
-            raise ConfigError(f"run {name!r}: extends is {parent!r}: expected the name of a run")
-        return merge(self._raw_run(parent, (*seen, name)), raw) if parent else raw
 
     def _seeds(self, name: str) -> tuple[int, ...]:
         """The seeds of a run; none where its settings are wrong, which is said when it is asked for."""
@@ -279,73 +211,3 @@ class Settings:
             return list(self.ablation(name).cases)
         except ConfigError:
             return []
-
-    def _from_file(self, path: Path | None) -> dict[str, Any]:
-        """What a file says; it is read once, and nothing is what an absent one says."""
-        if path is None or not path.exists():
-            return {}
-        if path not in self._read:
-            self._read[path] = read_yaml(path)
-        return dict(self._read[path])
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def corpus_root(name: str, corpus: CorpusSection) -> Path:
-    """The folder that holds a corpus' audio.
-
-    Raises:
-        ConfigError: if a corpus' root does not exist or names a variable that is not set.
-    """
-    match corpus:
-        case DemoCorpus():
-            return Path("data") / name
-        case FolderCorpus() | EmiliaCorpus():
-            root = os.path.expanduser(os.path.expandvars(corpus.root))
-            if unset := re.search(r"\$\{?(\w+)", root):
-                raise ConfigError(
-                    f"corpus {name!r}: root is {corpus.root!r}, but the variable {unset[1]} is not set; "
-                    f"export {unset[1]}=/where/your/audio/lies or set corpora.{name}.root"
-                )
-            if not Path(root).is_dir():
-                raise ConfigError(
-                    f"corpus {name!r}: its root {root!r} is no folder; set corpora.{name}.root in your config file"
-                )
-            return Path(root)
-    raise TypeError(f"corpus {name!r}: unknown kind {type(corpus).__name__}")
-
-
-def run_name(folder: Path) -> str:
-    """The name of the run whose results lie in a folder: what follows the last ``results``."""
-    parts = folder.parts
-    last = max((index for index, part in enumerate(parts) if part == "results"), default=len(parts) - 2)
-    return "/".join(parts[last + 1 :]) or folder.name
-
-
-def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
-    """One stage's settings of a run, as a rule wrote them; what the stage does not read has defaults.
-
-    Args:
-        overrides: ``section.key=value`` each, the value as YAML.
-    """
-    raw = read_yaml(path)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {override}: expected section.key=value")
-        try:
-            nested: Any = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {override}: {value!r} is no valid YAML") from None
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        raw = merge(raw, nested)
-    return check(Run, raw, str(path))
-
-
-def load_corpus(path: Path) -> tuple[CorpusSection, Path]:
-    """A corpus' settings, as a rule wrote them to ``results/corpora/{corpus}/corpus.yaml``, and its root."""
-    corpus = check(TypeAdapter(Corpus), read_yaml(path), str(path))
-    return corpus, corpus_root(path.parent.name, corpus)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from audiorig.config.sweeps import ABLATION, SEED
 from audiorig.config_checks import near
-from audiorig.config_files import Settings, corpus_root
+from audiorig.config_files import Settings
+from audiorig.config_stages import corpus_root
 from audiorig.errors import ConfigError
 
 

@@ -20,7 +20,7 @@ import soundfile
 import yaml
 
 from audiorig.config import FolderCorpus
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data import entries, parallel, scan
 from audiorig.data.headers import read_plain_header
 from audiorig.data.manifest import (

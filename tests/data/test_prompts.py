@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiorig.config_files import Settings, corpus_root
+from audiorig.config_files import Settings
+from audiorig.config_stages import corpus_root
 from audiorig.data.audio import read_window
 from audiorig.data.manifest import build_manifest
 from audiorig.data.split import split_manifest

@@ -15,7 +15,7 @@ import torch
 
 from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
-from audiorig.evaluate import extract as module
+from audiorig.evaluate import encoding
 from audiorig.evaluate.embed import embed
 from audiorig.evaluate.extract import Wanted, extract, find_clips
 from audiorig.evaluate.pieces import Pieces
@@ -116,7 +116,7 @@ def test_frames_are_the_encoder_s_with_their_times(model, folder, tmp_path) -> N
 
 
 def test_a_clip_is_the_mean_of_its_frames_also_in_windows_and_chunks(model, folder, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(module, "CHUNK_WINDOWS", 2)  # a file's windows then lie in several chunks
+    monkeypatch.setattr(encoding, "CHUNK_WINDOWS", 2)  # a file's windows then lie in several chunks
     frames = run(model, folder, tmp_path / "frames.parquet", level="frame", max_sec=0.6)
     clips = run(model, folder, tmp_path / "clips.parquet", max_sec=0.6)
     assert pq.ParquetFile(tmp_path / "frames.parquet").num_row_groups > 3

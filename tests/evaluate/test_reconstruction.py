@@ -5,19 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiorig.evaluate.intervals import Resampling
+from audiorig.evaluate.rebuild import RebuiltClip
 from audiorig.evaluate.reconstruction import (
     DISTANCES,
     INTERPOLATION,
     VISIBLE_MEAN,
-    RebuiltClip,
     distance_to_visible,
     interpolate,
-    load_examples,
+    r2_rows,
     reconstruction_rows,
-    save_examples,
     squared_errors,
 )
 from audiorig.files import write_json
+from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
 
 ALL = np.ones(4, dtype=bool)
 
@@ -81,8 +82,12 @@ def clip(seed: int, predict: str) -> RebuiltClip:
     return RebuiltClip(f"clip-{seed}", original, np.where(is_hidden[:, None], guess, original), is_hidden)
 
 
+def rows_of(clips: list[RebuiltClip], groups: list[str], is_scored: np.ndarray = ALL, bootstrap: int = 100) -> list:
+    return r2_rows(clips, is_scored, "model-x", Resampling(groups, bootstrap, 0, "reconstruction"))
+
+
 def values(clips: list[RebuiltClip], is_scored: np.ndarray = ALL) -> dict[str, list[float]]:
-    rows = reconstruction_rows(clips, [each.name for each in clips], is_scored, "model-x", 100, 0)
+    rows = rows_of(clips, [each.name for each in clips], is_scored)
     found: dict[str, list[float]] = {}
     for row in rows:
         assert row["low"] <= row["value"] + 1e-9
@@ -140,7 +145,7 @@ def test_distances_that_do_not_occur_have_no_row() -> None:
         RebuiltClip(str(seed), np.ones((6, 4), np.float32), np.ones((6, 4), np.float32), mask(".#..#."))
         for seed in range(6)
     ]
-    rows = reconstruction_rows(short, list("abcdef"), ALL, "model-x", 100, 0)
+    rows = rows_of(short, list("abcdef"))
     assert {row["metric"] for row in rows} == {"r2 at 1 frames"}
 
 
@@ -151,13 +156,13 @@ def test_a_distance_of_few_groups_still_has_a_finite_interval(tmp_path: Path) ->
     for seed in range(1, 6):
         whole = clip(seed, "half")
         clips.append(RebuiltClip(whole.name, whole.original[:18], whole.predicted[:18], whole.is_hidden[:18]))
-    rows = reconstruction_rows(clips, [each.name for each in clips], ALL, "model-x", 200, 0)
+    rows = rows_of(clips, [each.name for each in clips], bootstrap=200)
     write_json(tmp_path / "metrics.json", rows)  # refuses NaN
     assert all(np.isfinite([row["low"], row["high"]]).all() for row in rows)
 
 
 def test_rows_have_the_keys_of_the_design() -> None:
-    rows = reconstruction_rows([clip(seed, "half") for seed in range(6)], list("aabbcc"), ALL, "model-x", 100, 0)
+    rows = rows_of([clip(seed, "half") for seed in range(6)], list("aabbcc"))
     keys = {
         "task",
         "split",
@@ -177,22 +182,26 @@ def test_rows_have_the_keys_of_the_design() -> None:
     assert len({(row["system"], row["metric"]) for row in rows}) == len(rows) == 5 * 5
 
 
-# ------------------------------------------------------------------------ examples
-
-
-def test_examples_read_back_as_they_were(tmp_path: Path) -> None:
-    clips = [clip(seed, "half") for seed in range(3)]
-    save_examples(clips, tmp_path / "examples.npz")
-    found = load_examples(tmp_path / "examples.npz")
-    assert [each.name for each in found] == ["clip-0", "clip-1", "clip-2"]
-    for before, after in zip(clips, found, strict=True):
-        assert after.original.dtype == np.float32
-        assert after.original == pytest.approx(before.original, abs=2e-3)  # kept as float16
-        assert after.predicted == pytest.approx(before.predicted, abs=2e-3)
-        assert np.array_equal(after.is_hidden, before.is_hidden)
-    assert [path.name for path in tmp_path.iterdir()] == ["examples.npz"]
-
-
-def test_no_examples_are_a_file_too(tmp_path: Path) -> None:
-    save_examples([], tmp_path / "examples.npz")
-    assert load_examples(tmp_path / "examples.npz") == []
+def test_distances_in_db_are_told_of_hidden_frames_and_of_the_model_s_visible_ones() -> None:
+    """A guess that is one deviation too loud everywhere is 20 / ln 10 times the deviation off, in dB."""
+    model = PatchEncoder(WaveMAEConfig(model={"width": 8, "depth": 1, "kernel": 3, "wide_kernel": 3}))
+    model.bin_std.fill_(0.5)
+    generator = np.random.default_rng(0)
+    clips = []
+    for number in range(4):
+        original = generator.standard_normal((12, len(model.bin_std))).astype(np.float32)
+        is_hidden = mask("...####.....")
+        predicted = np.where(is_hidden[:, None], original + 1, original)
+        clips.append(RebuiltClip(f"clip-{number}", original, predicted, is_hidden, guess=original + 2))
+    rows = reconstruction_rows(clips, list("abcd"), model, "model-x", 100, 0)
+    found = {(row["system"], row["metric"]): row["value"] for row in rows}
+    decibels = 0.5 * 20 / np.log(10)
+    assert found["model-x", "lsd_db hidden"] == pytest.approx(decibels, rel=1e-4)
+    assert found["model-x", "lsd_db visible"] == pytest.approx(2 * decibels, rel=1e-4)
+    assert found[f"model-x minus {INTERPOLATION}", "lsd_db hidden"] == pytest.approx(
+        decibels - found[INTERPOLATION, "lsd_db hidden"], abs=1e-5
+    )
+    assert {metric for system, metric in found if system == VISIBLE_MEAN and "_db" in metric} == {
+        "lsd_db hidden",
+        "mel_db hidden",
+    }

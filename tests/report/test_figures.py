@@ -1,48 +1,24 @@
-"""Curves of the training: drawn where something was logged, and nowhere else."""
+"""Dots with intervals: a panel for each task that has some, a line at chance."""
 
 import base64
-from collections.abc import Callable
 
-import pytest
-
-from audiorig.report.figures import Picture, loss_curves, watch_curves
-from audiorig.report.inputs import RunInputs
-
-MakeInputs = Callable[..., RunInputs]
-WEIGHTS = {"main_recon": 1.0, "main_percep": 0.05, "aux_crepe": 0.05, "aux_w2v": 0.05}
+from audiorig.report.figures import Dot, Panel, dot_panels
+from audiorig.report.scores import Estimate
 
 
-def _num_axes(picture: Picture | None) -> int:
+def test_a_panel_without_dots_is_left_out() -> None:
+    dot = Dot("encoder", Estimate(0.8, 0.7, 0.9, 24, 6, "groups"))
+    picture = dot_panels([Panel("language", [dot]), Panel("voice", []), Panel("age", [dot])], "Two tasks.")
     assert picture is not None
-    drawn = base64.b64decode(picture.uri.split(",")[1]).decode()
-    return sum(f'<g id="axes_{number}">' in drawn for number in range(1, 20))
+    drawn = base64.b64decode(picture.uri.removeprefix("data:image/svg+xml;base64,")).decode()
+    assert [f'<g id="axes_{number}">' in drawn for number in (1, 2, 3)] == [True, True, False]
+    assert dot_panels([Panel("voice", [])], "Nothing.") is None
 
 
-@pytest.mark.parametrize(
-    ("parts", "num_axes"), [(("main_recon",), 2), (("total", "main_recon", "main_percep", "aux_crepe"), 5)]
-)
-def test_every_part_has_a_panel_and_so_has_the_rate(parts: tuple[str, ...], num_axes: int) -> None:
-    history = [{"step": step, "learning_rate": 1e-3, **dict.fromkeys(parts, 1.0)} for step in (1, 2)]
-    picture = loss_curves(history, WEIGHTS)
-    assert _num_axes(picture) == num_axes
-    assert picture is not None
-    assert picture.alt == f"Loss by step on training batches and on dev: {', '.join(parts)}."
-
-
-def test_long_logs_are_averaged_and_say_so() -> None:
-    history = [{"step": step, "main_recon": 1.0} for step in range(1, 1001)]
-    picture = loss_curves(history, WEIGHTS)
-    assert picture is not None
-    assert picture.caption == "Every part as it is, before its weight. The training line is averaged over 3 steps."
-
-
-def test_only_what_was_watched_is_drawn(make_inputs: MakeInputs) -> None:
-    history = make_inputs().history
-    assert _num_axes(watch_curves(history)) == 3
-    without_probe = [{k: v for k, v in entry.items() if "probe" not in k} for entry in history]
-    picture = watch_curves(without_probe)
-    assert _num_axes(picture) == 2
-    assert picture is not None
-    assert picture.caption == ""
-    assert watch_curves([{"step": 1, "main_recon": 1.0}]) is None
-    assert loss_curves([{"step": 1, "eval_latent_rank": 1.0, "grad_norm": 1.0}], WEIGHTS) is None
+def test_chance_is_drawn_where_it_is_known() -> None:
+    dots = [Dot("encoder", Estimate(0.8, 0.7, 0.9, 24, 6, "groups"))]
+    known, unknown = (dot_panels([Panel("language", dots, chance)], "One task.") for chance in (0.25, None))
+    assert known is not None
+    assert unknown is not None
+    dashes = ["stroke-dasharray: 4,3" in base64.b64decode(each.uri.split(",")[1]).decode() for each in (known, unknown)]
+    assert dashes == [True, False]

@@ -10,6 +10,7 @@ import pytest
 from audiorig.config import WaveMAERun
 from audiorig.data.feature_store import compute_shard
 from audiorig.data.manifest import read_table
+from audiorig.data.split import SIDES
 from audiorig.experiments import Inputs, build
 from audiorig.experiments.features import measure_pitch
 from audiorig.experiments.statistics import split_statistics
@@ -31,6 +32,15 @@ SETTINGS = {
 def tiny_run(**train: object) -> WaveMAERun:
     """Settings of the tiny run, with other training settings."""
     return WaveMAERun.model_validate({**SETTINGS, "train": {**SETTINGS["train"], **train}})
+
+
+def with_labels(split: Path, folder: Path, change: Callable[[str, pd.DataFrame], pd.DataFrame]) -> Path:
+    """A copy of a split whose languages are changed by side."""
+    folder.mkdir()
+    for side in SIDES:
+        table = pd.read_parquet(split / f"{side}.parquet")
+        change(side, table).to_parquet(folder / f"{side}.parquet")
+    return folder
 
 
 @pytest.fixture(scope="session")

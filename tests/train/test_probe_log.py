@@ -10,11 +10,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from audiorig.config import TrainingProbeConfig, WaveMAERun
-from audiorig.data.split import SIDES
-from audiorig.errors import DataError
 from audiorig.train import checkpoints
 from audiorig.train.callbacks import StopInGoodOrder, TensorBoard
-from audiorig.train.probe_log import ProbeInTraining, Spread, build_probe, draw_clips, evaluation_mode, mean_cosine
+from audiorig.train.probe_log import ProbeInTraining, build_probe, evaluation_mode
 from audiorig.train.trainer import RigTrainer
 
 SPEC = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
@@ -113,15 +111,6 @@ def test_a_planted_label_is_found(make_experiment, build) -> None:
     assert set(found["eval_linear_probe_hits"]) == {"1"}
 
 
-def with_labels(split: Path, folder: Path, change) -> Path:
-    """A copy of a split whose languages are changed by side."""
-    folder.mkdir()
-    for side in SIDES:
-        table = pd.read_parquet(split / f"{side}.parquet")
-        change(side, table).to_parquet(folder / f"{side}.parquet")
-    return folder
-
-
 def test_shuffled_labels_are_at_chance(make_experiment, tone_split, tones, tmp_path) -> None:
     generator = np.random.default_rng(0)
     model, hits = make_experiment(tiny_run()).model, []
@@ -130,46 +119,10 @@ def test_shuffled_labels_are_at_chance(make_experiment, tone_split, tones, tmp_p
         def shuffle(side: str, table: pd.DataFrame) -> pd.DataFrame:
             return table.assign(language=generator.permutation(np.arange(len(table)) % 2).astype(str))
 
-        split = with_labels(tone_split, tmp_path / str(draw), shuffle)
+        split = HELPERS.with_labels(tone_split, tmp_path / str(draw), shuffle)
         found = ready(build_probe(SETTINGS, split, tones.root, model, 0)).evaluate([])
         hits += [int(hit) for hit in found["eval_linear_probe_hits"]]
     assert abs(np.mean(hits) - 0.5) < 0.2  # 108 hits: four standard errors
-
-
-def test_clips_are_drawn_by_key_and_never_from_test(tone_split) -> None:
-    clips, again = (draw_clips(SETTINGS, tone_split, seed=5) for _ in range(2))
-    assert clips.table.equals(again.table)
-    assert clips.digest == again.digest != draw_clips(SETTINGS, tone_split, seed=6).digest
-    assert (clips.num_train, len(clips.table)) == (12, 21)
-    for side, rows in (("train", clips.table[:12]), ("dev", clips.table[12:])):
-        assert set(rows["wav_path"]) <= set(pd.read_parquet(tone_split / f"{side}.parquet")["wav_path"])
-
-
-def test_labels_that_training_lacks_are_left_out(tone_split, tmp_path) -> None:
-    def rename(side: str, table: pd.DataFrame) -> pd.DataFrame:
-        return table.assign(language=["novel", *table["language"][1:]] if side == "dev" else table["language"])
-
-    split = with_labels(tone_split, tmp_path / "split", rename)
-    clips = draw_clips(SETTINGS, split, seed=0)
-    assert set(clips.table["language"]) == {"low", "high"}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda side, table: table.assign(language="low"), "train.parquet: 1 values of 'language'"),
-        (lambda side, table: table[:0] if side == "dev" else table, "dev.parquet: 0 clips with 0 values"),
-        (
-            lambda side, table: table.assign(language="low") if side == "dev" else table,
-            "dev.parquet: 9 clips with 1 values",
-        ),
-        (lambda side, table: table.drop(columns="language"), "no column 'language'"),
-    ],
-)
-def test_what_cannot_be_probed_is_said_before_training(tone_split, tmp_path, change, message) -> None:
-    split = with_labels(tone_split, tmp_path / "split", change)
-    with pytest.raises(DataError, match=message):
-        draw_clips(SETTINGS, split, seed=0)
 
 
 def test_each_module_goes_back_to_its_own_mode() -> None:
@@ -179,24 +132,3 @@ def test_each_module_goes_back_to_its_own_mode() -> None:
     with evaluation_mode(model):
         assert not any(module.training for module in model.modules())
     assert [module.training for module in model.modules()] == [True, True, False, False]
-
-
-def test_rank_counts_directions() -> None:
-    vectors = torch.randn(20_000, 8, generator=torch.Generator().manual_seed(0))
-    for number in (1, 3, 8):
-        spread = Spread(8)
-        kept = vectors * (torch.arange(8) < number) + 5.0  # a mean is no direction
-        for part in kept.split(3000):
-            spread.add(part)
-        eigenvalues = torch.linalg.eigvalsh(torch.cov(kept.double().T))
-        assert spread.rank() == pytest.approx(float(eigenvalues.sum() ** 2 / eigenvalues.square().sum()), rel=1e-9)
-        assert spread.rank() == pytest.approx(number, rel=0.01)
-    collapsed = Spread(8)
-    collapsed.add(torch.full((100, 8), 0.3))
-    assert collapsed.rank() == 0
-
-
-def test_cosine_is_one_for_a_collapsed_encoder() -> None:
-    assert mean_cosine(torch.tensor([[1.0, 2.0]]).repeat(5, 1) * torch.arange(1, 6)[:, None]) == pytest.approx(1)
-    assert mean_cosine(torch.eye(4)) == pytest.approx(0)
-    assert mean_cosine(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])) == pytest.approx(-1)

@@ -1,6 +1,11 @@
 """What every rule must have, and what none may have."""
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -69,6 +74,80 @@ def test_environments_exist_and_follow_the_lock() -> None:
         for pin in pip["pip"]:
             package, version = pin.split("==")
             assert lock[package] == version, f"envs/{name}.yaml: {pin}"
+
+
+# Parts of packages that need another package, which theirs does not bring along.
+BEHIND = {"torch.utils.tensorboard": "tensorboard", "transformers.Trainer": "accelerate"}
+# Their networks' weights are read from the wheel, which is not imported.
+WITH_PITCH = ("measure_pitch", "train", "reconstruct")
+
+
+def imported_at_once(node: ast.AST) -> Iterator[str]:
+    """Dotted names that importing a module imports; what a function imports when called is not among them."""
+    for child in ast.iter_child_nodes(node):
+        match child:
+            case ast.Import():
+                yield from (alias.name for alias in child.names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield from (f"{module}.{alias.name}" for alias in child.names)
+            case ast.FunctionDef() | ast.If(test=ast.Name("TYPE_CHECKING")):
+                pass
+            case _:
+                yield from imported_at_once(child)
+
+
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
+    return tuple(imported_at_once(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def packages_needed(script: Path) -> set[str]:
+    """Packages that a script needs, through all modules of the project that it imports."""
+    seen, left, names = set(), [script], set()
+    while left:
+        path = left.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for name in imports_of(path):
+            top, *rest = name.split(".")
+            if top != "audiorig":
+                names |= {top, *(package for part, package in BEHIND.items() if name.startswith(part))}
+                continue
+            folders = [ROOT.joinpath("src", top, *rest[:depth]) for depth in range(len(rest) + 1)]
+            candidates = [each for at in folders for each in (at.with_suffix(".py"), at / "__init__.py")]
+            left += [each for each in candidates if each.is_file()]
+    return names - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_environment_holds_what_the_script_imports(name: str) -> None:
+    script = re.search(r"workflow/scripts/\w+\.py", RULES[name])
+    environment = re.search(r'"\.\./(envs/\w+\.yaml)"', RULES[name])
+    assert script, name
+    assert environment, name
+    held = set(re.findall(r"- ([\w.-]+)==", (ROOT / environment[1]).read_text()))
+    owners = packages_distributions()
+    needed = {re.sub(r"[-_.]+", "-", owners[each][0]).lower() for each in packages_needed(ROOT / script[0])}
+    needed |= {"torchcrepe"} if name in WITH_PITCH else set()
+    assert needed <= held, f"{environment[1]} lacks {', '.join(sorted(needed - held))}"
+
+
+def test_what_a_function_or_a_type_needs_is_told_from_what_a_module_needs() -> None:
+    text = """
+import numpy as np
+if TYPE_CHECKING:
+    import pandas
+try:
+    import yaml.nodes
+except ImportError:
+    pass
+def late():
+    import torch
+class Kept:
+    from scipy import signal
+"""
+    assert list(imported_at_once(ast.parse(text))) == ["numpy", "yaml.nodes", "scipy.signal"]
 
 
 def test_there_is_no_default_profile() -> None:

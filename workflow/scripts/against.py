@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_run
+from audiorig.config_stages import load_run
 from audiorig.data.manifest import read_table
 from audiorig.evaluate.paired import difference_rows, distance_items, probe_items
 from audiorig.files import write_json

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data.manifest import assemble_manifest, build_manifest, write_table
 from audiorig.data.scan import read_scan
 from audiorig.provenance import stage

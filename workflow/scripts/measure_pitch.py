@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from audiorig.config import PitchConfig
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.experiments.features import measure_pitch
 from audiorig.models.pitch.track import PitchTracker
 from audiorig.provenance import stage

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from audiorig.config_files import load_run
+from audiorig.config_stages import load_run
 from audiorig.evaluate.stages import plan_tasks
 from audiorig.files import write_json
 from audiorig.provenance import stage

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_corpus, load_run
+from audiorig.config_stages import load_corpus, load_run
 from audiorig.data.manifest import write_table
 from audiorig.evaluate.stages import load_model, probe_model
 from audiorig.files import write_json

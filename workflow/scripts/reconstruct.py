@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_corpus, load_run
+from audiorig.config_stages import load_corpus, load_run
 from audiorig.evaluate.rebuild import save_examples
 from audiorig.evaluate.stages import load_model, reconstruct_model
 from audiorig.experiments.wavemae import crop_samples, pitch_of_clips

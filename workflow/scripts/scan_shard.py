@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data.listing import read_listing
 from audiorig.data.manifest import scan_corpus
 from audiorig.data.scan import write_scan

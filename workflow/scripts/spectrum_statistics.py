@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_files import load_corpus, load_run
+from audiorig.config_stages import load_corpus, load_run
 from audiorig.experiments.statistics import split_statistics
 from audiorig.provenance import stage
 

@@ -8,7 +8,8 @@ from audiorig.config.sweeps import Sweep
 from audiorig.files import write_text
 from audiorig.provenance import stage
 from audiorig.report.inputs import read_run
-from audiorig.report.sweep import build_sweep, read_member
+from audiorig.report.joined import read_member
+from audiorig.report.sweep import build_sweep
 
 
 def main() -> None:

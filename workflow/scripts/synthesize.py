@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from audiorig.config import DemoCorpus
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data.corpora import demo
 from audiorig.errors import ConfigError
 from audiorig.provenance import stage

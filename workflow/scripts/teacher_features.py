@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from audiorig.config import TeacherConfig
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data.pretrained import verify
 from audiorig.experiments.features import teacher_features
 from audiorig.provenance import stage

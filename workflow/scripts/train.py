@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from audiorig import experiments
-from audiorig.config_files import load_corpus, load_run, run_name
+from audiorig.config_stages import load_corpus, load_run, run_name
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train.fit import export, fit

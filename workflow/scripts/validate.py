@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from audiorig.config import ValidationConfig
-from audiorig.config_files import load_corpus
+from audiorig.config_stages import load_corpus
 from audiorig.data.manifest import read_table, write_table
 from audiorig.data.validate import validate_corpus
 from audiorig.files import write_json

@@ -7,38 +7,25 @@ ones are cut (see ``windows``), and rows are written as they come.
 
 import csv
 import logging
-import math
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import torch
-from tqdm import tqdm
 
 from audiorig.config import FolderCorpus
-from audiorig.data.audio import Samples, read_window, source_of_row
 from audiorig.data.listing import Listing
 from audiorig.data.manifest import assemble_manifest, build_manifest, read_table, scan_corpus
-from audiorig.data.reasons import MEANINGS
 from audiorig.errors import DataError
-from audiorig.evaluate.embed import ALL_BLOCKS, LAST
-from audiorig.evaluate.feature_rows import ClipRows, Encoded, Failure, FrameRows, Wanted, latent_width
-from audiorig.evaluate.windows import Geometry, Window, cut
+from audiorig.evaluate.encoding import Reader, encode_all, layer_names
+from audiorig.evaluate.feature_rows import ClipRows, Failure, FrameRows, Wanted
+from audiorig.evaluate.windows import Geometry
 from audiorig.files import written_aside
 from audiorig.models.encoder import PatchEncoder
-from audiorig.models.outputs import EncoderOutput
 from audiorig.models.trained import config_digest, weights_digest
-from audiorig.randomness import random_state_fence
 
 EXTENSIONS = (*FolderCorpus.model_fields["extensions"].default, ".aif", ".aiff", ".au", ".caf", ".tar")
-MAX_BATCH_SEC = 120.0  # audio that is encoded at once: with base, a gigabyte
-CHUNK_WINDOWS = 1024  # windows that are sorted by length and written together, ...
-CHUNK_FLOATS = 2**25  # ... but fewer if their frames would fill more than 128 MB
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +78,6 @@ def _no_audio(folder: Path) -> str:
     return f"{folder}: no audio found; looked for names that end in {', '.join(EXTENSIONS)}"
 
 
-def layer_names(model: PatchEncoder) -> list[str]:
-    """What can be asked for."""
-    return [LAST, ALL_BLOCKS, *(f"block-{number}" for number in range(1, len(model.blocks) + 1))]
-
-
 def extract(model: PatchEncoder, clips: pd.DataFrame, root: Path, output: Path, wanted: Wanted) -> Extracted:
     """Write the features of all clips that can be read.
 
@@ -115,10 +97,10 @@ def extract(model: PatchEncoder, clips: pd.DataFrame, root: Path, output: Path, 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.nn.Module.to(model, device).eval()
     rows = ClipRows(model, clips, wanted) if wanted.level == "clip" else FrameRows(model, clips, wanted)
-    reader = _Reader(clips, root, geometry)
+    reader = Reader(clips, root, geometry)
     with written_aside(output) as aside:
         with pq.ParquetWriter(aside, rows.schema(_metadata(model, geometry, wanted)), compression="zstd") as writer:
-            for windows, encoded in _encode_all(model, reader, geometry, wanted):
+            for windows, encoded in encode_all(model, reader, geometry, wanted):
                 for window, result in zip(windows, encoded, strict=True):
                     rows.add(window, result)
                 if table := rows.take():
@@ -154,119 +136,3 @@ def _list_failures(path: Path, failures: list[Failure]) -> None:
         lines.writerow(["wav_path", "reason", "frames_written"])
         lines.writerows([failure.wav_path, failure.reason, failure.frames_written] for failure in failures)
     log.warning("%d files could not be read, or not to their end: %s", len(failures), path)
-
-
-# ------------------------------------------------------------------------------ encoding
-
-
-def _encode_all(
-    model: PatchEncoder, reader: "_Reader", geometry: Geometry, wanted: Wanted
-) -> Iterator[tuple[list[Window], list[Encoded]]]:
-    """Chunk by chunk: windows in order, and what became of them."""
-    total = float(reader.seconds.sum())
-    with (
-        random_state_fence(),
-        torch.no_grad(),
-        tqdm(total=math.ceil(total), desc="embed", unit="s of audio", unit_scale=True, mininterval=1) as bar,
-        ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="read") as pool,
-    ):
-        for chunk in _chunks(reader, geometry, wanted, latent_width(model, wanted)):
-            encoded: list[Encoded] = [""] * len(chunk)
-            batches = list(_batches(chunk, wanted.batch_size, geometry.sample_rate_hz))
-            coming: list[list[Future[Samples | str]]] = []
-            for number, batch in enumerate(batches):
-                # One batch is read ahead while the encoder works.
-                for other in batches[len(coming) : number + 2]:
-                    coming.append([pool.submit(reader.read, chunk[index]) for index in other])
-                read = [future.result() for future in coming[number]]
-                coming[number] = []
-                for index, result in zip(batch, _encode(model, read, wanted.layer), strict=True):
-                    encoded[index] = _kept(chunk[index], result)
-                bar.update(sum(geometry.new_sec(chunk[index]) for index in batch))
-            yield chunk, encoded
-
-
-def _chunks(reader: "_Reader", geometry: Geometry, wanted: Wanted, width: int) -> Iterator[list[Window]]:
-    chunk: list[Window] = []
-    floats = 0
-    for file, num_samples in enumerate(reader.num_samples):
-        for window in cut(file, int(num_samples), geometry, wanted.max_sec):
-            chunk.append(window)
-            floats += geometry.num_latents(window.expected) * width
-            if len(chunk) >= CHUNK_WINDOWS or floats >= CHUNK_FLOATS:
-                yield chunk
-                chunk, floats = [], 0
-    if chunk:
-        yield chunk
-
-
-def _batches(chunk: list[Window], batch_size: int, rate_hz: int) -> Iterator[list[int]]:
-    """Windows of like length, by their place in the chunk; the longest first, as memory then fails at once."""
-    order = sorted(range(len(chunk)), key=lambda index: -chunk[index].expected)
-    batch: list[int] = []
-    for index in order:
-        longest = chunk[batch[0]].expected if batch else 0
-        if batch and (len(batch) >= batch_size or (len(batch) + 1) * longest > MAX_BATCH_SEC * rate_hz):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _encode(model: PatchEncoder, read: list[Samples | str], layer: str) -> list[Encoded]:
-    """The real frames (n, K) of each waveform."""
-    waveforms = [torch.from_numpy(samples) for samples in read if not isinstance(samples, str)]
-    if not waveforms:
-        return [*read]
-    lengths = torch.tensor([len(waveform) for waveform in waveforms])
-    padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
-    output = model.encode(padded.to(model.device), lengths.to(model.device))
-    frames = select_layer(output, layer).float().cpu().numpy()
-    counts = iter((~output.is_padding).sum(1).tolist())
-    rows = iter(frames)
-    return [samples if isinstance(samples, str) else next(rows)[: next(counts)] for samples in read]
-
-
-def select_layer(output: EncoderOutput, layer: str) -> torch.Tensor:
-    """Frames (B, N, K) of a layer."""
-    if layer == LAST:
-        return output.features
-    if layer == ALL_BLOCKS:
-        return torch.cat(list(output.layers), dim=-1)
-    return output.layers[int(layer.removeprefix("block-")) - 1]
-
-
-def _kept(window: Window, frames: Encoded) -> Encoded:
-    if isinstance(frames, str):
-        return frames
-    return frames[window.skip :] if window.is_last else frames[window.skip : window.skip + window.keep]
-
-
-class _Reader:
-    """Reads windows of the clips, in any thread; a failure is a text."""
-
-    def __init__(self, clips: pd.DataFrame, root: Path, geometry: Geometry) -> None:
-        self.root, self.geometry = root, geometry
-        self.rows: list[dict[str, Any]] = clips.to_dict("records")  # type: ignore[assignment]
-        self.seconds = pd.to_numeric(clips["duration_sec"]).fillna(0).to_numpy(np.float64)
-        self.num_samples = np.floor(self.seconds * geometry.sample_rate_hz + 1e-6).astype(np.int64)
-
-    def read(self, window: Window) -> Samples | str:
-        row, rate = self.rows[window.file], self.geometry.sample_rate_hz
-        problem = row.get("problem")
-        if isinstance(problem, str) and problem:
-            return MEANINGS[problem].when if problem in MEANINGS else problem
-        try:
-            source = source_of_row(self.root, row)
-            samples = read_window(source, window.start, window.num_samples, rate)
-        except DataError as error:
-            return str(error).removeprefix(f"{source}: ")
-        if not np.isfinite(samples).all():
-            return MEANINGS["non_finite"].when
-        least = self.geometry.num_latents(len(samples)) - window.skip
-        if least < 1 or (not window.is_last and len(samples) < window.expected):
-            if window.start or not window.is_last:
-                return f"ends before {(window.start + window.expected) / rate:.2f} s, where its header says it goes on"
-            return f"too short: {len(samples) / rate:.4f} s hold no frame of the encoder"
-        return samples

@@ -95,8 +95,8 @@ def _rebuild(model: WaveMAE, clip: TestClip, seed: int) -> RebuiltClip:
     if built.pitch_hz is not None and built.is_voiced is not None:
         is_known = ~unknown_frames(is_hidden, shape.stride)
         pitch = PitchGuess(*(each[0].numpy() for each in (*truth, built.pitch_hz, built.is_voiced, is_known)))
-    arrays = (each[0].numpy() for each in (built.original, built.predicted, built.is_hidden, built.guess))
-    return RebuiltClip(clip.name, *arrays, pitch)
+    original, predicted, guess = (each[0].numpy() for each in (built.original, built.predicted, built.guess))
+    return RebuiltClip(clip.name, original, predicted, built.is_hidden[0].numpy(), guess, pitch)
 
 
 def audible(model: WaveMAE, clip: RebuiltClip, waveform: Frames) -> RebuiltClip:

@@ -1,6 +1,7 @@
 """Features that need a network and are computed once for a corpus: pitch, and a teacher's hidden states."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def pitch_of_file(
 
 def fit_teacher(split: Path, root: Path, pretrained: Path, settings: TeacherConfig, output: Path) -> None:
     """Mean, deviation and principal axes of the teacher's features on the training side."""
-    teacher = W2VBertTeacher(pretrained, settings.layer, **_where())
+    teacher = _load_teacher(pretrained, settings)
     rows = read_table(split / "train.parquet")
     step = max(1, round(rows["duration_sec"].sum() / (3600 * STATISTICS_HOURS)))
     chosen = [row for _, row in rows.iloc[::step].iterrows()]
@@ -83,7 +84,7 @@ def teacher_features(
     output: Path,
 ) -> None:
     """The teacher's reduced features of every file of a shard."""
-    teacher = W2VBertTeacher(pretrained, settings.layer, **_where())
+    teacher = _load_teacher(pretrained, settings)
     reduction = Reduction.load(statistics)
 
     def compute(row: pd.Series) -> Arrays:
@@ -96,7 +97,7 @@ def teacher_features(
     _compute(manifest, shard, num_shards, output, compute)
 
 
-def _compute(manifest: Path, shard: int, num_shards: int, output: Path, compute) -> None:  # type: ignore[no-untyped-def]
+def _compute(manifest: Path, shard: int, num_shards: int, output: Path, compute: Callable[[pd.Series], Arrays]) -> None:
     rows = shard_of(read_table(manifest), shard, num_shards)
     compute_shard(rows, compute, output, output.with_name(f".{output.stem}.parts"))
 
@@ -105,8 +106,8 @@ def _read(row: pd.Series, root: Path) -> Samples:
     return read_window(source_of_row(root, row), 0, -1, TEACHER_RATE_HZ)
 
 
-def _where() -> dict[str, object]:
-    """Device and precision of a teacher on this machine."""
+def _load_teacher(pretrained: Path, settings: TeacherConfig) -> W2VBertTeacher:
+    """The teacher on this machine's device, in the precision that suits it."""
     if torch.cuda.is_available():
-        return {"device": "cuda", "dtype": torch.bfloat16}
-    return {"device": "cpu", "dtype": torch.float32}
+        return W2VBertTeacher(pretrained, settings.layer, "cuda", torch.bfloat16)
+    return W2VBertTeacher(pretrained, settings.layer, "cpu", torch.float32)

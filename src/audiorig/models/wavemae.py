@@ -157,7 +157,8 @@ class WaveMAE(PatchEncoder):
     def _weighted(self, errors: dict[str, Tensor]) -> WaveMAEOutput:
         """The loss and its parts, of the errors of latents or items."""
         means = {name: error.sum() / max(1, len(error)) for name, error in errors.items()}
-        loss = sum(weight * means[name] for name, weight in self.part_weights.items() if name in means)
+        weighted = (weight * means[name] for name, weight in self.part_weights.items() if name in means)
+        loss = sum(weighted, start=means["main_recon"].new_zeros(()))
         count = {name: torch.tensor(float(max(1, len(error)))) for name, error in errors.items()}
         parts = {name: (error.detach().sum(), count[name].to(error.device)) for name, error in errors.items()}
         return WaveMAEOutput(loss=loss, parts=parts)
@@ -216,15 +217,15 @@ class WaveMAE(PatchEncoder):
         guess = original.clone()
         guess[is_real] = self.with_level(*self.predict(self.decoder_norm(tokens[is_real])))
         guess = torch.where(is_real[..., None], guess + level * self._scored(), original)
-        pitch = None
+        pitch: tuple[Tensor | None, Tensor | None] = None, None
         if self.pitch_decoder is not None and pitch_hz is not None and is_voiced is not None:
-            read = self.pitch_decoder.read(*self.pitch_decoder(tokens, pitch_hz, is_voiced, is_hidden, is_real))
-            pitch = tuple(self._laid_out(each, is_hidden) for each in read)
+            hz, voicing = self.pitch_decoder.read(*self.pitch_decoder(tokens, pitch_hz, is_voiced, is_hidden, is_real))
+            pitch = self._laid_out(hz, is_hidden), self._laid_out(voicing, is_hidden)
         in_frames = (len(original), -1, len(self.bin_mean))
-        filled = torch.where(is_hidden[..., None], guess, original)
+        filled = torch.where(is_hidden[..., None], guess, original).reshape(in_frames)
         is_hidden, is_real = (mask.repeat_interleave(self.shape.stride, dim=1) for mask in (is_hidden, is_real))
         return Reconstruction(
-            *(each.reshape(in_frames) for each in (original, filled, guess)), is_hidden, ~is_real, *(pitch or ())
+            original.reshape(in_frames), filled, guess.reshape(in_frames), is_hidden, ~is_real, *pitch
         )
 
     def _laid_out(self, values: Tensor, is_hidden: Tensor) -> Tensor:

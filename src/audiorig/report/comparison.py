@@ -1,23 +1,20 @@
 """All runs side by side on one page."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audiorig.config import Run
-from audiorig.evaluate.baselines import LOG_MEL
 from audiorig.evaluate.reconstruction import DISTANCES
-from audiorig.evaluate.systems import MAJORITY, RANDOM
+from audiorig.evaluate.systems import MAJORITY
 from audiorig.files import read_json
-from audiorig.report.figures import BLUE, GREEN, PURPLE, Dot, Panel, Picture, dot_panels
-from audiorig.report.inputs import read_run
+from audiorig.report.figures import BLUE, CONTROL_COLORS, Dot, Panel, Picture, dot_panels
+from audiorig.report.inputs import read_run, seen_from
 from audiorig.report.page import render
-from audiorig.report.scores import Scores, duration, points_with_interval, with_interval
-from audiorig.report.tables import Table, system_title, task_title
-
-SHOWN = {LOG_MEL: GREEN, RANDOM: PURPLE}
+from audiorig.report.scores import MAIN_CONTROLS, Scores
+from audiorig.report.tables import Table
+from audiorig.report.wording import duration, points_with_interval, system_title, task_title, with_interval
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, rep
     """Read one run for the page that will lie at ``page``."""
     return Compared(
         name=metrics.parent.relative_to(page.parent).as_posix(),
-        link=Path(os.path.relpath(report, page.parent)).as_posix(),
+        link=seen_from(page, report),
         run=read_run(configs),
         scores=Scores(read_json(metrics)),
         training=read_json(training),
@@ -103,13 +100,13 @@ def task_table(runs: Sequence[Compared], task: str) -> Table:
         (
             each.name,
             each.run.data.corpus,
-            *(with_interval(each.scores.get(task, system)) for system in (each.system, *SHOWN)),
-            *(points_with_interval(each.scores.difference(task, each.system, control)) for control in SHOWN),
+            *(with_interval(each.scores.get(task, system)) for system in (each.system, *MAIN_CONTROLS)),
+            *(points_with_interval(each.scores.difference(task, each.system, control)) for control in MAIN_CONTROLS),
         )
         for each in runs
         if each.scores.get(task, each.system)
     )
-    controls = [system_title(control) for control in SHOWN]
+    controls = [system_title(control) for control in MAIN_CONTROLS]
     headers = ("run", "corpus", "encoder", *controls, *(f"encoder minus {control}, points" for control in controls))
     return Table(headers, rows, "Accuracy on test.", numeric=frozenset(range(2, len(headers))))
 
@@ -131,7 +128,7 @@ def run_dots(runs: Sequence[Compared], tasks: Sequence[str]) -> Picture | None:
         dots = [
             Dot(f"{each.name}: {'encoder' if system == each.system else system_title(system)}", estimate, color)
             for each in runs
-            for system, color in ((each.system, BLUE), *SHOWN.items())
+            for system, color in ((each.system, BLUE), *CONTROL_COLORS.items())
             if (estimate := each.scores.get(task, system))
         ]
         chances = {chance.value for each in runs if (chance := each.scores.get(task, MAJORITY))}

@@ -10,7 +10,8 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from audiorig.config import Corpus, CorpusSection, Run
-from audiorig.config_files import read_yaml, run_name
+from audiorig.config_checks import read_yaml
+from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
@@ -69,6 +70,11 @@ def w2v_target(run: Run) -> str:
     return run.teacher.kind if run.model.weights.aux_w2v > 0 else "none"
 
 
+def seen_from(page: Path, file: Path) -> str:
+    """A link from a page to a file, which holds wherever both lie."""
+    return Path(os.path.relpath(file, page.parent)).as_posix()
+
+
 def read_run(configs: Iterable[Path]) -> Run:
     """A run's settings, put together again from the files of its stages."""
     merged: dict[str, Any] = {}
@@ -112,7 +118,7 @@ def read_inputs(
         corpus=read_corpus(corpus),
         validation=read_json(validation),
         invalid=read_table(invalid),
-        invalid_link=Path(os.path.relpath(invalid, page.parent)).as_posix(),
+        invalid_link=seen_from(page, invalid),
         split=read_json(split),
         provenance=read_provenance(provenance),
         environment=environment(),

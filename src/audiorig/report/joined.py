@@ -1,7 +1,6 @@
 """The cases of a sweep with all their seeds: scores, differences to the reference, and what they cost."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,13 @@ from audiorig.config import ProbeConfig
 from audiorig.config.sweeps import Sweep
 from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
-from audiorig.evaluate.baselines import LOG_MEL
 from audiorig.evaluate.intervals import MIN_GROUPS, Score
 from audiorig.evaluate.paired import Items, distance_items, joint_score, paired_difference, probe_items
-from audiorig.evaluate.systems import RANDOM
 from audiorig.files import read_json
-from audiorig.report.scores import Estimate, Scores
+from audiorig.report.inputs import seen_from
+from audiorig.report.scores import MAIN_CONTROLS, Estimate, Scores
 
 log = logging.getLogger(__name__)
-
-BESIDE = (LOG_MEL, RANDOM)
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def read_member(
         read_table(probes),
         read_table(reconstructions),
         read_json(training),
-        Path(os.path.relpath(report, page.parent)).as_posix(),
+        seen_from(page, report),
     )
 
 
@@ -140,22 +136,23 @@ def _join(
 ) -> Joined:
     mine = _measured(members, system)
     probes = {each.name: each.probes for each in members}
-    controls = {control: probe_items(probes, control) for control in BESIDE}
+    controls = {control: probe_items(probes, control) for control in MAIN_CONTROLS}
     return Joined(
         case,
         title,
         members,
-        {task: _estimate(joint_score(items, probe.bootstrap, probe.seed), items) for task, items in mine.tasks.items()},
+        _means(mine.tasks, probe),
         _differences(mine.tasks, reference.tasks if reference else {}, probe),
         {task: items.by_seed.tolist() for task, items in mine.tasks.items()},
         {control: _differences(mine.tasks, items, probe) for control, items in controls.items()},
-        {
-            distance: _estimate(joint_score(items, probe.bootstrap, probe.seed), items)
-            for distance, items in mine.distances.items()
-        },
+        _means(mine.distances, probe),
         _differences(mine.distances, reference.distances if reference else {}, probe),
         {distance: items.by_seed.tolist() for distance, items in mine.distances.items()},
     )
+
+
+def _means(ours: dict[str, Items], probe: ProbeConfig) -> dict[str, Estimate]:
+    return {key: _estimate(joint_score(items, probe.bootstrap, probe.seed), items) for key, items in ours.items()}
 
 
 def _differences(ours: dict[str, Items], theirs: dict[str, Items], probe: ProbeConfig) -> dict[str, Estimate]:

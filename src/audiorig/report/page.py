@@ -6,14 +6,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from audiorig.config import ProbeTask
-from audiorig.report import figures, tables
+from audiorig.report import origins, probes, rebuilt, training
 from audiorig.report.audio import Player, players
+from audiorig.report.doubts import warnings
 from audiorig.report.figures import Picture
 from audiorig.report.inputs import W2V_LEARNT, RunInputs
-from audiorig.report.scores import duration
 from audiorig.report.spectrograms import clip_pictures
-from audiorig.report.tables import Table, task_title
-from audiorig.report.verdict import probe_in_training, verdict, warnings
+from audiorig.report.tables import Table, beside_table
+from audiorig.report.verdict import verdict
+from audiorig.report.wording import duration, task_title
 
 
 @dataclass(frozen=True)
@@ -44,38 +45,38 @@ def build_report(inputs: RunInputs) -> str:
         verdict=verdict(inputs),
         warnings=warnings(inputs),
         facts=facts(inputs),
-        settings=tables.settings_table(inputs.run),
+        settings=origins.settings_table(inputs.run),
         corpus=inputs.corpus,
         corpus_name=inputs.run.data.corpus,
         validation=inputs.validation,
-        reasons=tables.validation_table(inputs.validation),
-        invalid=tables.invalid_files_table(inputs.invalid),
+        reasons=origins.validation_table(inputs.validation),
+        invalid=origins.invalid_files_table(inputs.invalid),
         invalid_link=inputs.invalid_link,
         split=inputs.split,
         split_name=inputs.run.data.split,
-        sides=tables.split_table(inputs.split),
-        labels=tables.label_table(inputs.split),
-        losses=figures.loss_curves(inputs.history, tables.loss_weights(inputs.run.model)),
-        loss_parts=tables.loss_table(inputs.history, inputs.run.model),
-        watch=figures.watch_curves(inputs.history),
+        sides=origins.split_table(inputs.split),
+        labels=origins.label_table(inputs.split),
+        losses=training.loss_curves(inputs.history, training.loss_weights(inputs.run.model)),
+        loss_parts=training.loss_table(inputs.history, inputs.run.model),
+        watch=training.watch_curves(inputs.history),
         probe_label=inputs.run.train.probe.label,
-        probe_in_training=probe_in_training(inputs.history),
+        probe_in_training=training.probe_in_training(inputs.history),
         training=training_facts(inputs),
-        distances=figures.distance_curves(scores, system),
-        reconstruction=tables.reconstruction_table(scores, system),
-        frame_distances=tables.frame_distance_table(scores, system),
-        pitch=tables.pitch_table(scores, system),
+        distances=rebuilt.distance_curves(scores, system),
+        reconstruction=rebuilt.reconstruction_table(scores, system),
+        frame_distances=rebuilt.frame_distance_table(scores, system),
+        pitch=rebuilt.pitch_table(scores, system),
         clips=clips,
         has_sounds=any(clip.players for clip in clips),
         mask_ratio=inputs.run.model.mask_ratio,
-        dots=figures.probe_dots(scores, system),
+        dots=probes.probe_dots(scores, system),
         tasks=task_sections(inputs),
         layer_rule=inputs.run.probe.layer,
-        layers=figures.layer_curves(scores, system),
-        beside=[(each.name, tables.beside_table(each)) for each in inputs.beside],
-        times=tables.time_table(inputs.provenance),
-        code=tables.code_table(inputs.provenance, inputs.environment),
-        versions=tables.version_table(inputs.environment),
+        layers=probes.layer_curves(scores, system),
+        beside=[(each.name, beside_table(each)) for each in inputs.beside],
+        times=origins.time_table(inputs.provenance),
+        code=origins.code_table(inputs.provenance, inputs.environment),
+        versions=origins.version_table(inputs.environment),
         machines=machines(inputs),
     )
 
@@ -144,7 +145,7 @@ def task_sections(inputs: RunInputs) -> list[TaskSection]:
         TaskSection(
             task_title(name),
             question(asked[name], inputs.run.data.split) if name in asked else "",
-            tables.probe_table(inputs.scores, name, inputs.system),
+            probes.probe_table(inputs.scores, name, inputs.system),
         )
         for name in inputs.scores.tasks
     ]

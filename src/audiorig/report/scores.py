@@ -1,4 +1,4 @@
-"""The rows of ``metrics.json``, asked by task, system and metric; and how numbers are written."""
+"""The rows of ``metrics.json``, asked by task, system and metric."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ RECONSTRUCTION = "reconstruction"
 PITCH = "pitch"
 R2_UNIT = "R²"
 CONTROLS = (RANDOM, LOG_MEL, LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC, SHUFFLED, MAJORITY)
+MAIN_CONTROLS = (LOG_MEL, RANDOM)  # those that every page sets beside an encoder
 
 Direction = Literal["above", "below", "uncertain"]
 
@@ -73,6 +74,11 @@ ON_LABELS = {
 }
 
 
+def r2_at(distance: str) -> str:
+    """Name of the metric: R2 of frames so far from the nearest visible one."""
+    return f"r2 at {distance} frames"
+
+
 def metric_of(name: str) -> Metric:
     """What is known of a metric; R2 is a number of its own, with neither unit nor points."""
     if name.startswith("r2 "):
@@ -114,7 +120,7 @@ class Scores:
 
     def by_distance(self, system: str) -> dict[str, Estimate]:
         """R2 of hidden frames, by their distance to the nearest visible one."""
-        found = {distance: self.get(RECONSTRUCTION, system, f"r2 at {distance} frames") for distance in DISTANCES}
+        found = {distance: self.get(RECONSTRUCTION, system, r2_at(distance)) for distance in DISTANCES}
         return {distance: estimate for distance, estimate in found.items() if estimate is not None}
 
 
@@ -146,69 +152,3 @@ def _estimate(row: Mapping[str, Any]) -> Estimate:
         row.get("dev_accuracy"),
         row.get("num_pretrained", 0),
     )
-
-
-def share(value: float, digits: int = 3) -> str:
-    """A number near 0 to 1 without its leading zero: .965, 1.000; below zero with a true minus."""
-    text = f"{abs(value):.{digits}f}"
-    sign = "−" if value < 0 and float(text) > 0 else ""
-    return sign + (text[1:] if text.startswith("0.") else text)
-
-
-def points(value: float) -> str:
-    """A difference of two shares, in percentage points with its sign: +31.9."""
-    text = f"{abs(100 * value):.1f}"
-    if float(text) == 0:
-        return text
-    return ("−" if value < 0 else "+") + text
-
-
-def with_interval(estimate: Estimate | None, digits: int = 3) -> str:
-    """.965 [.921, .990], or a dash."""
-    if estimate is None:
-        return "–"
-    return f"{share(estimate.value, digits)} [{share(estimate.low, digits)}, {share(estimate.high, digits)}]"
-
-
-def points_with_interval(estimate: Estimate | None) -> str:
-    """+31.9 [+27.0, +36.1], or a dash."""
-    if estimate is None:
-        return "–"
-    return f"{points(estimate.value)} [{points(estimate.low)}, {points(estimate.high)}]"
-
-
-def metric_text(estimate: Estimate | None, metric: Metric) -> str:
-    """A value with its interval, as its metric is written: .610 [.580, .640]; 0.79 [0.59, 0.99] dB without the unit."""
-    if estimate is None:
-        return "–"
-    value, low, high = (_number(each, metric) for each in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-def difference_text(estimate: Estimate | None, metric: Metric) -> str:
-    """A difference with its interval and signs, in the metric's own unit; of shares in points."""
-    if estimate is None or not metric.unit:
-        return points_with_interval(estimate)
-    value, low, high = (_signed(each, metric) for each in (estimate.value, estimate.low, estimate.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _number(value: float, metric: Metric) -> str:
-    """Only what can hardly pass 1 goes without its leading zero."""
-    if metric.unit in ("", R2_UNIT):
-        return share(value, metric.digits)
-    text = f"{abs(value):.{metric.digits}f}"
-    return f"−{text}" if value < 0 and float(text) > 0 else text
-
-
-def _signed(value: float, metric: Metric) -> str:
-    text = _number(value, metric)
-    return f"+{text}" if float(f"{value:.{metric.digits}f}") > 0 else text
-
-
-def duration(seconds: float) -> str:
-    """2.0 s, 4 min 12 s, 3 h 05 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

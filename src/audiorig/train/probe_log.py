@@ -5,30 +5,26 @@ they are encoded, a probe learns the label from clips of the training side and i
 of dev. The test side is never looked at. Nothing that training depends on is touched.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from audiorig.config import ProbeTask, TrainingProbeConfig
+from audiorig.config import TrainingProbeConfig
 from audiorig.data.audio import read_window, source_of_row
-from audiorig.data.manifest import read_table
-from audiorig.errors import DataError
+from audiorig.evaluate.collapse import Spread, mean_cosine
 from audiorig.evaluate.embed import pool
-from audiorig.evaluate.folds import Fold, task_rows
 from audiorig.evaluate.intervals import Floats, Resampling, Score
-from audiorig.evaluate.probe import Classes, linear_probe, majority_probe
+from audiorig.evaluate.probe import linear_probe, majority_probe
 from audiorig.models.encoder import PatchEncoder
-from audiorig.randomness import keyed_generator, random_state_fence
+from audiorig.randomness import random_state_fence
 from audiorig.train.compilation import uncompiled
+from audiorig.train.probe_clips import ProbeClips, draw_clips
 
 CLIP_SEC = 4.0  # of each clip, from its middle: a few hours-long recordings must not fill the memory
 BATCH_SIZE = 16
@@ -36,69 +32,6 @@ BATCH_SIZE = 16
 INVERSE_PENALTY = 0.1
 DRAWS = 1000
 NAME = "eval_linear_probe"
-
-
-@dataclass(frozen=True)
-class ProbeClips:
-    """What the probe listens to.
-
-    Attributes:
-        table: rows of the clips that are learnt from, then of those that are scored.
-        labels: (n,) classes 0 to C - 1.
-        groups: (n,) what the bootstrap resamples.
-        num_train: how many are learnt from.
-    """
-
-    table: pd.DataFrame
-    labels: Classes
-    groups: list[str]
-    num_train: int
-
-    @property
-    def fold(self) -> Fold:
-        train, dev = np.split(np.arange(len(self.table)), [self.num_train])
-        return Fold(train, dev, dev)  # with a single C, nothing is chosen on dev
-
-    @property
-    def digest(self) -> str:
-        """Names the clips: hits of other clips are no reference."""
-        scored = self.table["wav_path"].iloc[self.num_train :]
-        text = "\0".join([str(self.num_train), *scored, *map(str, self.labels)])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def draw_clips(settings: TrainingProbeConfig, split: Path, seed: int) -> ProbeClips:
-    """Draw the clips by key: the same in every call.
-
-    Raises:
-        DataError: if there is nothing to learn or to score.
-    """
-    task = ProbeTask(label=settings.label, where=settings.where, group=settings.group)
-    rows = task_rows({side: read_table(split / f"{side}.parquet") for side in ("train", "dev")}, task)
-    side, label = rows["split_side"], rows[settings.label].astype(str)
-    train = _draw(rows[side == "train"], settings.train_clips, seed, "train")
-    names = sorted(label[train.index].unique())
-    if len(names) < 2:
-        raise DataError(
-            f"{split / 'train.parquet'}: {len(names)} values of {settings.label!r} in {len(train)} clips, expected at "
-            "least 2 to tell apart; change train.probe.label, where or train_clips, or set train.probe.every_steps to 0"
-        )
-    dev = _draw(rows[(side == "dev") & label.isin(names)], settings.dev_clips, seed, "dev")
-    if label[dev.index].nunique() < 2:
-        raise DataError(
-            f"{split / 'dev.parquet'}: {len(dev)} clips with {label[dev.index].nunique()} values of {settings.label!r} "
-            "that the training side has too, expected at least 2 values; change train.probe.label or where, or set "
-            "train.probe.every_steps to 0"
-        )
-    table = pd.concat([train, dev])
-    classes = label[table.index].map({name: number for number, name in enumerate(names)}).to_numpy(np.int64)
-    groups = table[settings.group].astype(str).tolist()
-    return ProbeClips(table.reset_index(drop=True), classes, groups, len(train))
-
-
-def _draw(rows: pd.DataFrame, num_clips: int, seed: int, side: str) -> pd.DataFrame:
-    order = keyed_generator("training-probe", seed, side).permutation(len(rows))
-    return rows.iloc[np.sort(order[:num_clips])]
 
 
 def build_probe(
@@ -246,43 +179,6 @@ class ProbeInTraining(TrainerCallback):
             means.append(pool(output.features.float(), is_real)[:, : self.model.shape.width].cpu())
         features = torch.stack([rows[index] for index in range(len(rows))]).numpy().astype(np.float64)
         return features, spread.rank(), mean_cosine(torch.cat(means))
-
-
-class Spread:
-    """Over how many directions vectors spread, summed up batch by batch."""
-
-    def __init__(self, width: int) -> None:
-        self._count = 0
-        self._sum = torch.zeros(width, dtype=torch.float64)
-        self._products = torch.zeros(width, width, dtype=torch.float64)
-
-    def add(self, vectors: Tensor) -> None:
-        """Vectors (n, D)."""
-        exact = vectors.double()
-        self._count += len(exact)
-        self._sum += exact.sum(0).cpu()
-        self._products += (exact.T @ exact).cpu()
-
-    def rank(self) -> float:
-        """Participation ratio (sum l)^2 / sum l^2 of the eigenvalues l of the covariance.
-
-        From 1 (all on a line) to D (alike in all directions); 0 if all vectors are equal. Trace and
-        squared norm of the matrix are those sums: no eigenvalue has to be computed.
-        """
-        mean = self._sum / max(1, self._count)
-        covariance = self._products / max(1, self._count) - torch.outer(mean, mean)
-        trace, square = float(covariance.trace()), float(covariance.square().sum())
-        return trace**2 / square if trace > 1e-12 * float(self._products.trace()) / max(1, self._count) else 0.0
-
-
-def mean_cosine(vectors: Tensor) -> float:
-    """Mean cosine of all pairs of vectors (n, D), not centred: 1 if an encoder gives all clips the same.
-
-    Centred, it would be -1 / (n - 1) or so for any encoder.
-    """
-    unit = torch.nn.functional.normalize(vectors.double(), dim=1)
-    count = len(unit)
-    return float((unit.sum(0).square().sum() - unit.square().sum()) / max(1, count * (count - 1)))
 
 
 @contextmanager
