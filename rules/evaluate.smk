@@ -90,8 +90,11 @@ rule reconstruct:
 
 rule metrics:
     input:
-        "results/{run}/probe/scores.json",
-        "results/{run}/reconstruction/scores.json",
+        scores=[
+            "results/{run}/probe/scores.json",
+            "results/{run}/reconstruction/scores.json",
+        ],
+        training="results/{run}/final.ckpt.provenance.json",
     output:
         "results/{run}/metrics.json",
     log:
@@ -105,4 +108,5 @@ rule metrics:
     message:
         "Collecting the scores of {wildcards.run}"
     shell:
-        "python workflow/scripts/metrics.py --scores {input} --output {output} 2>&1 | log {log}"
+        "python workflow/scripts/metrics.py --scores {input.scores} --training {input.training} --output {output}"
+        " 2>&1 | log {log}"

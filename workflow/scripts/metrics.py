@@ -9,9 +9,12 @@ from audiorig.files import read_json, write_json
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", type=Path, nargs="+", required=True)
+    parser.add_argument("--training", type=Path, required=True, help="record of the training")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    write_json(arguments.output, [row for path in arguments.scores for row in read_json(path)])
+    target = read_json(arguments.training).get("w2v_target", "none")
+    rows = [{**row, "w2v_target": target} for path in arguments.scores for row in read_json(path)]
+    write_json(arguments.output, rows)
 
 
 if __name__ == "__main__":

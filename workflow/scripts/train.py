@@ -4,6 +4,7 @@ Run again after any stop, it goes on from the newest whole checkpoint.
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 from audiorig import experiments
@@ -43,6 +44,7 @@ def main() -> None:
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()
         record["w2v_target"] = getattr(experiment.model, "w2v_target", "none")
+        logging.info("w2v_target: %s", record["w2v_target"])
         history, record["first_step"] = fit(
             experiment,
             run.train,
