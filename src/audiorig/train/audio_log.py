@@ -18,6 +18,7 @@ from audiorig.config import SpectrogramConfig
 from audiorig.evaluate.audio import common_gain, griffin_lim, with_oracle_phase
 from audiorig.models.wavemae import WaveMAE
 from audiorig.randomness import random_state_fence
+from audiorig.train.compilation import uncompiled
 
 ORIGINAL_PEAK = 0.5  # leaves 6 dB before a reconstruction that is too loud is clipped
 SHOWN_NEPERS = 8.0  # the colours reach this far below the loudest bin, 70 dB
@@ -127,7 +128,7 @@ def rebuild_examples(model: WaveMAE, batch: dict[str, Tensor]) -> list[Example]:
     was_training = model.training
     waveform = batch["waveform"]
     waveform = waveform / 32768 if waveform.dtype == torch.int16 else waveform.float()
-    with random_state_fence(), torch.no_grad():
+    with random_state_fence(), torch.no_grad(), uncompiled():
         model.eval()
         try:
             inputs = (waveform, batch["lengths"], batch["is_hidden"])
