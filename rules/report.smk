@@ -42,6 +42,7 @@ rule report:
         ),
         listed=corpus_file("results/corpora/{corpus}/manifest.parquet.provenance.json"),
         validated=corpus_file("results/corpora/{corpus}/validation/summary.json.provenance.json"),
+        pitch=lambda wildcards: [f"{shard}.provenance.json" for shard in pitch_shards(wildcards)],
         divided=corpus_file("results/corpora/{corpus}/splits/{split}/split_summary.json.provenance.json"),
         against=lambda wildcards: (
             f"results/{wildcards.run}/against.json" if SETTINGS.compared_with(wildcards.run) else []
@@ -79,7 +80,7 @@ rule report:
         " --metrics {input.metrics} --examples {input.examples} --corpus {input.corpus}"
         " --validation {input.validation} --invalid {input.invalid} --split {input.split}"
         " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.measured}"
-        " {input.provenance} {params.against} --output {output.page} 2>&1 | log {log}"
+        " {input.pitch} {input.provenance} {params.against} --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:

@@ -91,7 +91,12 @@ def read_corpus(path: Path) -> CorpusSection:
 def read_provenance(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """Records by stage, in the order in which they were made."""
     records = sorted((read_json(path) for path in paths), key=lambda record: str(record.get("started")))
-    return {str(record["stage"]): record for record in records}
+    found: dict[str, dict[str, Any]] = {}
+    for record in records:
+        stage = str(record["stage"])
+        shards = sum(name == stage or name.startswith(f"{stage}, ") for name in found)
+        found[f"{stage}, share {shards + 1}" if shards else stage] = record
+    return found
 
 
 def read_inputs(
