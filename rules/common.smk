@@ -95,14 +95,32 @@ def pitch_shards(wildcards):
     return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
 
 
-def teacher_shards(wildcards):
-    """The features that a run's W2V decoder learns; none where the model computes BEST-RQ codes itself."""
-    run = SETTINGS.run(wildcards.run)
+def teacher_folder(run):
+    """Where the features of a run's teacher lie; None where the model computes BEST-RQ codes itself."""
     if not run.model.weights.aux_w2v or run.teacher.kind == "bestrq":
+        return None
+    return f"results/corpora/{run.data.corpus}/splits/{run.data.split}/teacher/{run.teacher.key}"
+
+
+def teacher_shards(wildcards):
+    """The features that a run's W2V decoder learns, where they are computed beforehand."""
+    run = SETTINGS.run(wildcards.run)
+    folder, num_shards = teacher_folder(run), run.teacher.num_shards
+    if folder is None or run.teacher.source == "live":
         return []
-    folder = f"results/corpora/{run.data.corpus}/splits/{run.data.split}/teacher/{run.teacher.key}"
-    num_shards = run.teacher.num_shards
     return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
+
+
+def teacher_reduction(wildcards):
+    folder = teacher_folder(SETTINGS.run(wildcards.run))
+    return f"{folder}/statistics.safetensors" if folder else []
+
+
+def live_teacher(wildcards):
+    """The network itself, where it is asked while training."""
+    run = SETTINGS.run(wildcards.run)
+    is_live = teacher_folder(run) and run.teacher.source == "live"
+    return f"pretrained/{run.teacher.pretrained}/manifest.json" if is_live else []
 
 
 def pretrained_of_teacher(wildcards):

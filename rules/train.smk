@@ -37,6 +37,8 @@ rule train:
         statistics=STATISTICS,
         pitch=pitch_shards,
         teacher=teacher_shards,
+        reduction=teacher_reduction,
+        pretrained=live_teacher,
         # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
         plan=ancient(PLAN),
     output:
@@ -64,4 +66,4 @@ rule train:
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
         " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
-        " --folder {params.folder} 2>&1 | log {log}"
+        " --reduction {input.reduction} --pretrained {input.pretrained} --folder {params.folder} 2>&1 | log {log}"

@@ -25,6 +25,7 @@ def make_model(**model: object) -> WaveMAE:
 
 
 def make_batch(num_items: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Noise of three lengths, hidden spans, and a made-up pitch curve."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.tensor([SAMPLES, SAMPLES - 5000, SAMPLES - 9000])[:num_items]
     waveform = 0.1 * torch.randn(num_items, SAMPLES, generator=generator)
@@ -33,14 +34,9 @@ def make_batch(num_items: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
         waveform[item, length:] = 0
         real = (1 + length // 256) // 2
         is_hidden[item, :real] = torch.from_numpy(draw_spans(keyed_generator("t", seed, item), real, 0.6, 2, 4))
-    return {"waveform": waveform, "lengths": lengths, "is_hidden": is_hidden}
-
-
-def with_pitch(batch: dict[str, torch.Tensor], seed: int = 0) -> dict[str, torch.Tensor]:
-    """The batch with a made-up pitch curve."""
-    generator = torch.Generator().manual_seed(seed)
-    hz = 80 + 300 * torch.rand(len(batch["lengths"]), FRAMES, generator=generator)
-    return {**batch, "pitch_hz": hz, "is_voiced": torch.rand(hz.shape, generator=generator) > 0.3}
+    hz = 80 + 300 * torch.rand(num_items, FRAMES, generator=generator)
+    is_voiced = torch.rand(hz.shape, generator=generator) > 0.3
+    return {"waveform": waveform, "lengths": lengths, "is_hidden": is_hidden, "pitch_hz": hz, "is_voiced": is_voiced}
 
 
 ALL_PARTS = {"main_recon", "shape", "level", "main_percep", "aux_crepe", "aux_w2v"}
@@ -48,7 +44,7 @@ ALL_PARTS = {"main_recon", "shape", "level", "main_percep", "aux_crepe", "aux_w2
 
 def test_shapes_of_a_batch() -> None:
     """(batch, 513, frames) in, latents at half the rate, every hidden frame rebuilt."""
-    model, batch = make_model(), with_pitch(make_batch())
+    model, batch = make_model(), make_batch()
     output = model(**batch)
     assert output.loss.shape == ()
     assert set(output.parts) == ALL_PARTS
@@ -70,7 +66,7 @@ def test_shapes_of_a_batch() -> None:
 
 def test_total_is_the_weighted_sum_of_its_parts() -> None:
     weights = {"main_recon": 1.0, "main_percep": 0.5, "aux_crepe": 0.3, "aux_w2v": 0.7}
-    model, batch = make_model(level_weight=0.3, weights=weights), with_pitch(make_batch())
+    model, batch = make_model(level_weight=0.3, weights=weights), make_batch()
     output = model(**batch)
     mean = {name: float(total / count) for name, (total, count) in output.parts.items()}
     assert mean["main_recon"] == pytest.approx(mean["shape"] + 0.3 * mean["level"], rel=1e-5)
@@ -81,7 +77,7 @@ def test_total_is_the_weighted_sum_of_its_parts() -> None:
 
 @pytest.mark.parametrize("part", ["main_percep", "aux_crepe", "aux_w2v"])
 def test_a_part_of_weight_zero_is_neither_built_nor_computed(part: str) -> None:
-    model, batch = make_model(weights={part: 0}), with_pitch(make_batch())
+    model, batch = make_model(weights={part: 0}), make_batch()
     output = model(**batch)
     assert set(output.parts) == ALL_PARTS - {part}
     output.loss.backward()
@@ -90,10 +86,19 @@ def test_a_part_of_weight_zero_is_neither_built_nor_computed(part: str) -> None:
     assert model.w2v_target == ("none" if part == "aux_w2v" else "bestrq")
 
 
+@pytest.mark.parametrize(("missing", "kind"), [("pitch_hz", "bestrq"), ("teacher", "w2v-bert")])
+def test_a_batch_that_lacks_what_a_part_needs_is_refused(missing: str, kind: str) -> None:
+    """Else a run would quietly do without a loss that its settings promise."""
+    config = WaveMAEConfig(RATE, None, {"width": 16, "depth": 1}, teacher={"kind": kind}, num_teacher_features=4)
+    batch = {name: value for name, value in make_batch().items() if name != missing}
+    with pytest.raises(ValueError, match="has a weight"):
+        WaveMAE(config)(**batch)
+
+
 @pytest.mark.parametrize("settings", [{}, {"encoder_mode": "dense"}, {"target": "global"}])
 def test_every_parameter_learns(settings: dict[str, object]) -> None:
     model = make_model(**settings)
-    model(**with_pitch(make_batch())).loss.backward()
+    model(**make_batch()).loss.backward()
     still = [name for name, each in model.named_parameters() if each.grad is None or not each.grad.abs().sum() > 0]
     assert still == []
 
@@ -119,7 +124,7 @@ def test_integers_are_the_same_as_floats() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("case", ["silence", "all hidden", "all padding"])
 def test_losses_stay_finite(case: str, dtype: torch.dtype) -> None:
-    model, batch = make_model().train(), with_pitch(make_batch())
+    model, batch = make_model().train(), make_batch()
     if case == "silence":
         batch["waveform"] = torch.zeros_like(batch["waveform"])
     if case == "all hidden":

@@ -15,6 +15,7 @@ from audiorig.experiments import Inputs, build
 from audiorig.experiments.features import measure_pitch
 from audiorig.experiments.statistics import split_statistics
 from audiorig.models.pitch.track import PitchTracker
+from audiorig.models.teachers.reduction import Reduction
 from audiorig.randomness import keyed_generator
 from audiorig.train.experiment import Experiment
 
@@ -78,6 +79,14 @@ def teacher(tone_split: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return (folder / "shard-0-of-1.arrow",)
 
 
+@pytest.fixture(scope="session")
+def reduction(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of those features: as they are."""
+    path, ones = tmp_path_factory.mktemp("reduction") / "statistics.safetensors", np.ones(8, np.float32)
+    Reduction(0 * ones, ones, np.empty((0, 8), np.float32), np.empty(0, np.float32), 1.0).save(path)
+    return path
+
+
 @pytest.fixture
 def make_experiment(
     tones,
@@ -85,12 +94,13 @@ def make_experiment(
     statistics: Path,
     pitch: tuple[Path, ...],
     teacher: tuple[Path, ...],
+    reduction: Path,
     tmp_path: Path,
 ) -> Callable[[WaveMAERun], Experiment]:
     """A fresh experiment with all losses on, as a new process would build it."""
 
     def make(run: WaveMAERun) -> Experiment:
-        features = teacher if run.teacher.kind == "w2v-bert" else ()
-        return build(run, Inputs(tone_split, tones.root, statistics, tmp_path, pitch, features))
+        features = (teacher, reduction) if run.teacher.kind == "w2v-bert" else ((), None)
+        return build(run, Inputs(tone_split, tones.root, statistics, tmp_path, pitch, *features))
 
     return make

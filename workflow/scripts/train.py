@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audiorig import experiments
 from audiorig.config_stages import load_corpus, load_run, run_name
+from audiorig.data.pretrained import verify
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train.fit import export, fit
@@ -23,6 +24,10 @@ def main() -> None:
     parser.add_argument("--statistics", type=Path, required=True, help="per-bin statistics of the training side")
     parser.add_argument("--pitch", type=Path, nargs="*", default=[], help="shards of measured pitch")
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="shards of a teacher's features")
+    parser.add_argument("--reduction", type=Path, nargs="*", default=[], help="scale and axes of these features")
+    parser.add_argument(
+        "--pretrained", type=Path, nargs="*", default=[], help="manifest of a teacher that is asked live"
+    )
     parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
     parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
     parser.add_argument("--stop_after_steps", type=int, help="stop in good order after so many steps")
@@ -39,7 +44,11 @@ def main() -> None:
             arguments.folder,
             tuple(arguments.pitch),
             tuple(arguments.teacher),
+            next(iter(arguments.reduction), None),
+            next((manifest.parent for manifest in arguments.pretrained), None),
         )
+        if inputs.pretrained is not None:
+            verify(inputs.pretrained)  # before a single tensor is read
         experiment = experiments.build(run, inputs)
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()

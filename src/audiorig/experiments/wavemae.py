@@ -15,6 +15,7 @@ from audiorig.experiments.wavemae_items import (
     CachedPitch,
     CachedTeacher,
     LivePitch,
+    LiveTeacher,
     MaskedCollate,
     PitchSource,
     TeacherSource,
@@ -24,6 +25,8 @@ from audiorig.files import file_digest
 from audiorig.models import WaveMAE, WaveMAEConfig
 from audiorig.models.pitch.track import PitchTracker
 from audiorig.models.spectrogram import SpectrumStatistics
+from audiorig.models.teachers.reduction import Reduction
+from audiorig.models.teachers.w2v_bert import W2VBertTeacher
 from audiorig.train.audio_log import AudioLog
 from audiorig.train.experiment import Experiment
 from audiorig.train.probe_log import build_probe
@@ -39,6 +42,8 @@ class WaveMAEInputs:
         statistics: per-bin statistics of the training side.
         pitch: shards of measured pitch; empty if it is not used, or measured live.
         teacher: shards of the teacher's features; empty likewise.
+        reduction: scale and axes of the teacher's features; None with BEST-RQ.
+        pretrained: folder of the teacher, where it is asked live.
         folder: the run's folder, for logs.
     """
 
@@ -48,6 +53,8 @@ class WaveMAEInputs:
     folder: Path
     pitch: tuple[Path, ...] = ()
     teacher: tuple[Path, ...] = ()
+    reduction: Path | None = None
+    pretrained: Path | None = None
 
 
 def crop_samples(data: DataConfig, spectrogram: SpectrogramConfig) -> int:
@@ -71,7 +78,7 @@ def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
                 grid=settings.spectrogram.hop,
             ),
             pitch_source(settings, inputs.pitch),
-            teacher_source(settings, inputs.teacher),
+            teacher_source(settings, inputs),
         )
         for side in ("train", "dev")
     }
@@ -104,9 +111,7 @@ def build_model(settings: WaveMAERun, inputs: WaveMAEInputs) -> WaveMAE:
     sections = {
         name: getattr(settings, name).model_dump(mode="json") for name in ("spectrogram", "model", "pitch", "teacher")
     }
-    width = 0
-    if inputs.teacher:
-        width = settings.teacher.components or 1024
+    width = Reduction.load(inputs.reduction).num_features if inputs.reduction else 0
     model = WaveMAE(WaveMAEConfig(settings.data.sample_rate_hz, num_teacher_features=width, **sections))
     model.set_statistics(SpectrumStatistics.load(inputs.statistics))
     return model
@@ -132,13 +137,17 @@ def _pitch(settings: PitchConfig, rate_hz: int, hop: int, shards: Sequence[Path]
     return CachedPitch(FeatureStore(shards), hop)
 
 
-def teacher_source(settings: WaveMAERun, shards: tuple[Path, ...]) -> TeacherSource | None:
+def teacher_source(settings: WaveMAERun, inputs: WaveMAEInputs) -> TeacherSource | None:
     """Where the teacher's features come from; None if it is BEST-RQ, whose codes the model computes."""
     if not settings.model.weights.aux_w2v or settings.teacher.kind == "bestrq":
         return None
-    return CachedTeacher(
-        FeatureStore(shards), settings.model.stride, settings.spectrogram.hop, settings.data.sample_rate_hz
-    )
+    grid = (settings.model.stride, settings.spectrogram.hop, settings.data.sample_rate_hz)
+    if settings.teacher.source == "cached":
+        return CachedTeacher(FeatureStore(inputs.teacher), *grid)
+    assert inputs.pretrained is not None
+    assert inputs.reduction is not None
+    teacher = W2VBertTeacher(inputs.pretrained, settings.teacher.layer)
+    return LiveTeacher(teacher, Reduction.load(inputs.reduction), *grid)
 
 
 def _fingerprint(settings: WaveMAERun, inputs: WaveMAEInputs) -> dict[str, Any]:
@@ -148,4 +157,5 @@ def _fingerprint(settings: WaveMAERun, inputs: WaveMAEInputs) -> dict[str, Any]:
         "split_sha256": file_digest(inputs.split / "train.parquet"),
         "statistics_sha256": file_digest(inputs.statistics),
         "features_sha256": [file_digest(path) for path in (*inputs.pitch, *inputs.teacher)],
+        "reduction_sha256": file_digest(inputs.reduction) if inputs.reduction else None,
     }

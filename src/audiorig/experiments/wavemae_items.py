@@ -16,6 +16,8 @@ from audiorig.models.masks import draw_channel, draw_spans
 from audiorig.models.pitch.track import PitchTracker
 from audiorig.models.spectrogram import num_frames
 from audiorig.models.teachers.alignment import at_latents
+from audiorig.models.teachers.reduction import Reduction
+from audiorig.models.teachers.w2v_bert import W2VBertTeacher
 from audiorig.randomness import keyed_generator
 
 Floats = NDArray[np.float32]
@@ -75,6 +77,22 @@ class CachedTeacher:
         num_latents = (1 + len(samples) // self.hop) // self.stride
         features = self.store[wav_path]["features"].astype(np.float32)
         return at_latents(features, start, num_latents, self.stride, self.hop, self.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class LiveTeacher:
+    """Computed on each crop when it is read, and on nothing around it: not quite what ``CachedTeacher`` gives."""
+
+    teacher: W2VBertTeacher
+    reduction: Reduction
+    stride: int
+    hop: int
+    sample_rate_hz: int
+
+    def of(self, wav_path: str, start: int, samples: Samples) -> Floats:
+        num_latents = (1 + len(samples) // self.hop) // self.stride
+        features = self.reduction.reduce(self.teacher.features(samples, self.sample_rate_hz))
+        return at_latents(features, 0, num_latents, self.stride, self.hop, self.sample_rate_hz)
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,7 @@ class WaveMAE(PatchEncoder):
     def _build_auxiliary(self, config: WaveMAEConfig) -> None:
         """What has a weight in the loss; nothing else is built."""
         shape, weights = self.shape, self.shape.weights
-        pitch, teacher = (
-            PitchConfig.model_validate(config.pitch),
-            TeacherConfig.model_validate(config.teacher),
-        )
+        pitch, teacher = PitchConfig.model_validate(config.pitch), TeacherConfig.model_validate(config.teacher)
         self.perceptual = PerceptualLoss(self.stft, config.sample_rate_hz) if weights.main_percep else None
         self.pitch_decoder = (
             PitchDecoder(shape.decoder_width, shape.pitch_width, shape.stride, shape.pitch_bins, pitch)
@@ -133,6 +130,9 @@ class WaveMAE(PatchEncoder):
             pitch_hz: float32 (B, N * stride), for the pitch decoder.
             is_voiced: bool (B, N * stride).
             teacher: float32 (B, N, K), the teacher's features; not given if it is BEST-RQ.
+
+        Raises:
+            ValueError: if the batch lacks what a part of the loss needs.
         """
         frames = self.frames(waveform)
         patches = self.patches(frames, channel)
@@ -142,14 +142,17 @@ class WaveMAE(PatchEncoder):
         hidden = self.decoder_norm(tokens[is_hidden])
         predicted, levels = self.predict(hidden)
         errors = self._patch_errors(patches[is_hidden], predicted, levels)
-        if self.pitch_decoder is not None and pitch_hz is not None and is_voiced is not None:
+        if self.pitch_decoder is not None:
+            if pitch_hz is None or is_voiced is None:
+                raise ValueError("the pitch loss has a weight (aux_crepe), but the batch holds no pitch")
             truth = (each.unflatten(1, (-1, self.shape.stride))[is_hidden] for each in (pitch_hz, is_voiced))
             bins, voicing = self.pitch_decoder(tokens, pitch_hz, is_voiced, is_hidden, is_real)
             errors["aux_crepe"] = self.pitch_decoder.errors(bins, voicing, *truth)
         if self.teacher_decoder is not None:
             target = teacher if self.best_rq is None else self.best_rq(frames, is_real)
-            if target is not None:
-                errors["aux_w2v"] = self.teacher_decoder(hidden, target[is_hidden])
+            if target is None:
+                raise ValueError("the W2V loss has a weight (aux_w2v), but the batch holds no features of the teacher")
+            errors["aux_w2v"] = self.teacher_decoder(hidden, target[is_hidden])
         if self.perceptual is not None:
             errors["main_percep"] = self._perceptual_errors(patches, level, predicted, levels, is_hidden)
         return self._weighted(errors)
@@ -157,7 +160,7 @@ class WaveMAE(PatchEncoder):
     def _weighted(self, errors: dict[str, Tensor]) -> WaveMAEOutput:
         """The loss and its parts, of the errors of latents or items."""
         means = {name: error.sum() / max(1, len(error)) for name, error in errors.items()}
-        weighted = (weight * means[name] for name, weight in self.part_weights.items() if name in means)
+        weighted = (weight * means[name] for name, weight in self.part_weights.items())
         loss = sum(weighted, start=means["main_recon"].new_zeros(()))
         count = {name: torch.tensor(float(max(1, len(error)))) for name, error in errors.items()}
         parts = {name: (error.detach().sum(), count[name].to(error.device)) for name, error in errors.items()}
