@@ -7,14 +7,17 @@ import pandas as pd
 import pytest
 import soundfile
 
-from audiorig.config import PitchConfig
+from audiorig.config import PitchConfig, TeacherConfig
+from audiorig.data.audio import read_window, source_of_row
 from audiorig.data.crops import CropDataset
 from audiorig.data.feature_store import FeatureStore
 from audiorig.data.manifest import read_table
 from audiorig.experiments import features
-from audiorig.experiments.features import measure_pitch, pitch_of_file
-from audiorig.experiments.wavemae_items import CachedPitch, LivePitch
+from audiorig.experiments.features import fit_teacher, measure_pitch, pitch_of_file, teacher_features
+from audiorig.experiments.wavemae_items import CachedPitch, CachedTeacher, LivePitch, LiveTeacher
 from audiorig.models.pitch.track import PitchTracker
+from audiorig.models.teachers.reduction import Reduction
+from audiorig.models.teachers.w2v_bert import W2VBertTeacher
 
 RATE, HOP = 24000, 256
 YIN = PitchConfig(extractor="yin")
@@ -76,3 +79,27 @@ def test_a_file_that_cannot_be_read_has_no_pitch(tones, tmp_path: Path, caplog: 
     hz, is_voiced = CachedPitch(FeatureStore([shard]), HOP).of("gone.wav", 0, np.zeros(1000, np.float32))
     assert len(hz) == 1 + 1000 // HOP
     assert not is_voiced.any()
+
+
+def test_the_teacher_live_and_cached_agree_on_a_whole_file(
+    tones, tone_split: Path, w2v_bert_folder: Path, tmp_path: Path
+) -> None:
+    """Statistics, features and alignment through the stages; a crop that is the file has nothing around it."""
+    settings = TeacherConfig(kind="w2v-bert", layer=2, components=4)
+    statistics, shard = tmp_path / "statistics.safetensors", tmp_path / "shard-0-of-1.arrow"
+    fit_teacher(tone_split, tones.root, w2v_bert_folder, settings, statistics)
+    place = (tones.root, w2v_bert_folder, settings, statistics, 0, 1, shard)
+    teacher_features(tone_split / "train.parquet", *place)
+    grid = (4, HOP, RATE)
+    cached = CachedTeacher(FeatureStore([shard]), *grid)
+    live = LiveTeacher(W2VBertTeacher(w2v_bert_folder, 2), Reduction.load(statistics), *grid)
+    everything = []
+    for _, row in read_table(tone_split / "train.parquet").iterrows():
+        samples = read_window(source_of_row(tones.root, row), 0, -1, RATE)
+        ours, theirs = (source.of(str(row["wav_path"]), 0, samples) for source in (cached, live))
+        assert ours.shape == ((1 + len(samples) // HOP) // 4, 4)
+        np.testing.assert_allclose(ours, theirs, atol=0.05)  # 24 kHz to 16 kHz once, and in windows
+        everything.append(ours)
+    spread = np.concatenate(everything)
+    assert np.abs(spread.mean(0)).max() < 0.3
+    assert np.abs(spread.std(0) - 1).max() < 0.4
