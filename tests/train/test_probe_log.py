@@ -132,3 +132,11 @@ def test_each_module_goes_back_to_its_own_mode() -> None:
     with evaluation_mode(model):
         assert not any(module.training for module in model.modules())
     assert [module.training for module in model.modules()] == [True, True, False, False]
+
+
+def test_a_corpus_without_the_label_is_trained_on_without_the_probe(make_experiment, caplog) -> None:
+    """Runs inherit the probe of the run that they extend."""
+    experiment = make_experiment(tiny_run(probe={"every_steps": 4, "label": "mood"}))
+    assert experiment.callbacks == ()
+    assert "no probe while training" in caplog.text
+    assert "mood" in caplog.text

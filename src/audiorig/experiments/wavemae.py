@@ -1,15 +1,18 @@
 """WaveMAE's experiment: where its data, model, logs and probe meet."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 from audiorig.config import DataConfig, PitchConfig, SpectrogramConfig, WaveMAERun
 from audiorig.data.crops import CropDataset
 from audiorig.data.feature_store import FeatureStore
+from audiorig.errors import DataError
 from audiorig.evaluate.stages import PitchLookup
 from audiorig.experiments.wavemae_items import (
     CachedPitch,
@@ -30,6 +33,8 @@ from audiorig.models.teachers.w2v_bert import W2VBertTeacher
 from audiorig.train.audio_log import AudioLog
 from audiorig.train.experiment import Experiment
 from audiorig.train.probe_log import build_probe
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -86,13 +91,6 @@ def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
         side: MaskedCollate(settings.model, settings.spectrogram, length, settings.seed, side == "train")
         for side in ("train", "dev")
     }
-    audio_clips = [datasets["dev"][0, item] for item in range(min(settings.train.audio_clips, len(datasets["dev"])))]
-    callbacks: list[Any] = []
-    if settings.train.audio_steps:
-        batch = collate["dev"](audio_clips)
-        callbacks.append(AudioLog(inputs.folder, model, batch, settings.train.audio_steps))
-    if settings.train.probe.every_steps:
-        callbacks.append(build_probe(settings.train.probe, inputs.split, inputs.root, model, settings.seed))
     return Experiment(
         model=model,
         train_dataset=datasets["train"],
@@ -101,8 +99,22 @@ def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
         collate_dev=collate["dev"],
         item_sec=length / rate,
         fingerprint=_fingerprint(settings, inputs),
-        callbacks=tuple(callbacks),
+        callbacks=tuple(_watchers(settings, inputs, model, datasets["dev"], collate["dev"])),
     )
+
+
+def _watchers(
+    settings: WaveMAERun, inputs: WaveMAEInputs, model: WaveMAE, dev: WaveMAEDataset, collate: MaskedCollate
+) -> Iterator[TrainerCallback]:
+    """Audio logs and the probe in training."""
+    if settings.train.audio_steps:
+        batch = collate([dev[0, item] for item in range(min(settings.train.audio_clips, len(dev)))])
+        yield AudioLog(inputs.folder, model, batch, settings.train.audio_steps)
+    if settings.train.probe.every_steps:
+        try:
+            yield build_probe(settings.train.probe, inputs.split, inputs.root, model, settings.seed)
+        except DataError as error:  # runs inherit the probe; a corpus without its label can still be trained on
+            log.warning("no probe while training: %s", error)
 
 
 def build_model(settings: WaveMAERun, inputs: WaveMAEInputs) -> WaveMAE:
