@@ -32,9 +32,9 @@ def sung(hz: np.ndarray | float, num_samples: int, harmonics: int = 1, level: fl
     return sum(level / k * np.sin(k * phase) for k in range(1, harmonics + 1)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("extractor", "tolerance_cents"), [("crepe-tiny", 11), ("yin", 1)])
+@pytest.mark.parametrize(("extractor", "tolerance_cents"), [("crepe-tiny", 1), ("yin", 1)])
 def test_pure_tones(extractor: str, tolerance_cents: float) -> None:
-    """Within 10 cents, but for CREPE at 60 Hz: 10.5, and so does torchcrepe's own network."""
+    """Within a cent; the network alone is off by up to 10, tone by tone another amount."""
     measure = tracker(extractor)
     for hz in (60, 80, 110, 150, 200, 300, 400, 500):
         track = measure.track(sung(hz, RATE // 2))

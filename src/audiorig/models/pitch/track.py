@@ -12,6 +12,7 @@ from audiorig.data.resample import read_resampled, resampled_length
 from audiorig.errors import ConfigError
 from audiorig.models.pitch import yin
 from audiorig.models.pitch.crepe import FRAME_SAMPLES, SAMPLE_RATE_HZ, decode, load_crepe
+from audiorig.models.pitch.refine import refine
 
 # Frames that go through the network together. A batch is always full (with zeros, at the end), so
 # a frame's bits depend neither on its clip nor on its place: other batch sizes choose other kernels.
@@ -125,9 +126,10 @@ class PitchTracker:
         full[: len(frames)] = frames
         # TF32 would be a third precision, which only some devices have.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            activations = self._crepe(torch.from_numpy(full).to(self._device))
-            hz, periodicity = decode(activations[: len(frames)], low, high)
-        return hz.cpu().numpy(), periodicity.cpu().numpy()
+            heard = torch.from_numpy(full).to(self._device)
+            hz, periodicity = decode(self._crepe(heard), low, high)
+            hz = refine(heard, hz, SAMPLE_RATE_HZ).clamp(low, high)[: len(frames)]
+        return hz.cpu().numpy(), periodicity[: len(frames)].cpu().numpy()
 
 
 def resample(waveform: Floats, sample_rate_hz: int) -> Floats:
