@@ -13,7 +13,7 @@ from audiorig.data.crops import CropDataset
 from audiorig.data.manifest import build_manifest
 from audiorig.data.split import split_manifest, write_split
 from audiorig.data.validate import validate_corpus
-from audiorig.experiments import build
+from audiorig.experiments import Inputs, build
 from audiorig.experiments.statistics import split_statistics
 from audiorig.train.fit import fit
 
@@ -38,7 +38,8 @@ RUN = {
     "experiment": "wavemae",
     "data": {"corpus": "prompts", "split": "by-clip", "crop_frames": 64},
     "model": {"width": 8, "depth": 2, "decoder_width": 8, "min_span": 2, "max_span": 6},
-    "train": {"max_steps": 3, "batch_size": 4, "cpu_threads": 1},
+    "pitch": {"extractor": "yin", "source": "live"},
+    "train": {"max_steps": 3, "batch_size": 4, "cpu_threads": 1, "audio_steps": 0},
 }
 NUM_CLIPS = 40
 
@@ -102,5 +103,5 @@ def test_a_format_gives_the_same_crops_and_trains(kind: str, reference, tmp_path
     run = WaveMAERun.model_validate(RUN)
     statistics = tmp_path / "statistics.safetensors"
     split_statistics(split, root, run.data, run.spectrogram).save(statistics)
-    history, _ = fit(build(run, split, root, statistics), run.train, tmp_path / "run", run.seed)
+    history, _ = fit(build(run, Inputs(split, root, statistics, tmp_path)), run.train, tmp_path / "run", run.seed)
     assert all(np.isfinite(entry["total"]) for entry in history if "total" in entry)

@@ -22,7 +22,8 @@ experiment: wavemae
 seed: 3
 data: {corpus: tones, split: by-speaker, crop_frames: 32}
 model: {width: 8, depth: 2, decoder_width: 8, kernel: 3, wide_kernel: 3, decoder_kernel: 7}
-train: {max_steps: 1500, batch_size: 2, eval_steps: 500, save_steps: 3, cpu_threads: 1}
+pitch: {extractor: yin, source: live}
+train: {max_steps: 1500, batch_size: 2, eval_steps: 500, save_steps: 3, cpu_threads: 1, audio_steps: 0}
 """
 
 

@@ -25,8 +25,12 @@ def test_the_real_scale_run_has_a_plan_on_an_empty_tree(checkout, tmp_path: Path
         "split": 1,
         "spectrum_statistics": 1,
         "plan_probe": 1,
+        "measure_pitch": 256,
+        "fetch_pretrained": 1,
+        "fit_teacher": 1,
+        "teacher_features": 256,
         "train": 1,
-        "total": 75,
+        "total": 589,
     }
 
 

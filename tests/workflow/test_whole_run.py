@@ -97,6 +97,11 @@ def test_a_docstring_reruns_nothing_and_the_report_says_so(finished) -> None:
         module.write_text(original)
 
 
+def pitch_of(results: Path) -> list[str]:
+    """Shards of the measured pitch of the tones."""
+    return [str(path) for path in sorted((results / "corpora" / "tones" / "features").glob("*/shard-*-of-*.arrow"))]
+
+
 def test_a_killed_training_ends_in_the_same_weights(finished, tmp_path: Path) -> None:
     """kill -9 in the middle, then the same command again."""
     results = finished.folder / "results"
@@ -105,11 +110,12 @@ def test_a_killed_training_ends_in_the_same_weights(finished, tmp_path: Path) ->
     command = [sys.executable, "workflow/scripts/train.py", "--folder", str(folder), "--split", str(split)]
     command += ["--config", str(results / "tiny/config/train.yaml")]
     command += ["--corpus", str(results / "corpora/tones/corpus.yaml")]
-    command += ["--statistics", str(results / "tiny/statistics.safetensors")]
+    command += ["--statistics", str(results / "tiny/statistics.safetensors"), "--pitch", *pitch_of(results)]
     environment = {**os.environ, "PYTHONPATH": str(finished.folder / "src")}
     killed = subprocess.Popen(command, cwd=finished.folder, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / "checkpoints" / "step-10").exists() and time.monotonic() < deadline:
+        assert killed.poll() is None, "the training ended by itself"
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -130,11 +136,12 @@ def test_a_signal_saves_and_says_unfinished(finished, tmp_path: Path) -> None:
     command += ["--split", str(results / "corpora" / "tones" / "splits" / "by-speaker")]
     command += ["--config", str(results / "tiny/config/train.yaml"), "--set", "train.max_steps=100000"]
     command += ["--corpus", str(results / "corpora/tones/corpus.yaml")]
-    command += ["--statistics", str(results / "tiny/statistics.safetensors")]
+    command += ["--statistics", str(results / "tiny/statistics.safetensors"), "--pitch", *pitch_of(results)]
     environment = {**os.environ, "PYTHONPATH": str(finished.folder / "src")}
     process = subprocess.Popen(command, cwd=finished.folder, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "checkpoints" / "step-10").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, "the training ended by itself"
         time.sleep(0.01)
     process.send_signal(signal.SIGUSR1)
     _, messages = process.communicate(timeout=60)

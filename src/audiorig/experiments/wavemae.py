@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from audiorig.config import DataConfig, PitchConfig, SpectrogramConfig, WaveMAERun
 from audiorig.data.crops import CropDataset
 from audiorig.data.feature_store import FeatureStore
-from audiorig.errors import DataError
+from audiorig.errors import ConfigError, DataError
 from audiorig.evaluate.stages import PitchLookup
 from audiorig.experiments.wavemae_items import (
     CachedPitch,
@@ -146,6 +146,11 @@ def pitch_of_clips(model: WaveMAE, settings: PitchConfig, shards: Sequence[Path]
 def _pitch(settings: PitchConfig, rate_hz: int, hop: int, shards: Sequence[Path]) -> PitchSource:
     if settings.source == "live":
         return LivePitch(PitchTracker(settings, rate_hz, hop))
+    if not shards:
+        raise ConfigError(
+            "the pitch loss has a weight (model.weights.aux_crepe), but no measured pitch is given: "
+            "name its shards (--pitch), or set pitch.source=live"
+        )
     return CachedPitch(FeatureStore(shards), hop)
 
 
