@@ -13,11 +13,11 @@ CASES = {
     ),
     "an unknown run as a target": (
         ["results/wavmae/final.ckpt"],
-        "error: results/wavmae/: no run 'wavmae'; did you mean wavemae or wavemae-emilia or wavemae-prompts?",
+        "error: results/wavmae/: no run 'wavmae'; did you mean wavemae or wavemae-25min or wavemae-emilia?",
     ),
     "an unknown run to build": (
         ["--config", "build=[wavemea]"],
-        "error: no run 'wavemea'; did you mean wavemae or wavemae-emilia or wavemae-prompts?",
+        "error: no run 'wavemea'; did you mean wavemae or wavemae-25min or wavemae-emilia?",
     ),
     "a corpus that is not there": (
         ["--config", "corpora={prompts: {root: /nowhere/at/all}}", "build=[wavemae-prompts]"],
@@ -59,5 +59,6 @@ def test_a_fresh_checkout_has_a_plan(checkout) -> None:
         "split": 1,
         "spectrum_statistics": 1,
         "plan_probe": 1,
+        "measure_pitch": 2,
         "train": 1,
     }

@@ -32,7 +32,8 @@ def test_the_run_left_what_it_promised(finished) -> None:
     rows = json.loads((results / "tiny" / "metrics.json").read_text())
     keys = {"task", "split", "system", "layer", "seed", "metric", "value", "low", "high", "n", "num_groups"}
     assert all(keys <= set(row) for row in rows)
-    assert {row["task"] for row in rows} == {"language", "reconstruction"}
+    assert {row["task"] for row in rows} == {"language", "reconstruction", "pitch"}
+    assert {row["w2v_target"] for row in rows} == {"bestrq"}
     accuracy = {row["system"]: row["value"] for row in rows if row["metric"] == "accuracy"}
     assert accuracy["log-mel"] == 1.0  # a language is a pitch here: if this fails, labels got mixed up
     assert (results / "report.html").stat().st_size > 1000
