@@ -177,6 +177,11 @@ class Settings:
             raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")
         if (other := run.report.compare_with) is not None and other not in self.run_names:
             raise ConfigError(f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}")
+        if run.teacher.kind == "w2v-bert" and run.teacher.pretrained not in self.pretrained_names:
+            name, known = run.teacher.pretrained, self.pretrained_names
+            raise ConfigError(
+                f"{where}: teacher.pretrained is {name!r}: no entry of config/pretrained.yaml{near(name, known)}"
+            )
 
     def _raw(self, name: str) -> tuple[dict[str, Any], str]:
         """A run's settings before they are checked, and how errors call it."""

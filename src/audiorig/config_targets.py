@@ -14,10 +14,14 @@ def check_targets(settings: Settings, arguments: Iterable[str]) -> None:
     """Check what a command line asks for, before anything is planned.
 
     Raises:
-        ConfigError: if a ``results/...`` target names a run, case, seed, corpus or split that does
+        ConfigError: if a target names a run, case, seed, corpus, split or pre-trained model that does
             not exist, or the audio that it needs is not there.
     """
-    parts = [argument.removeprefix("./").split("/")[1:] for argument in _targets(arguments)]
+    targets = [argument.removeprefix("./").split("/") for argument in _targets(arguments)]
+    models = [each[1] for each in targets if each[0] == "pretrained"]
+    for name in models:
+        settings.pretrained(name)
+    parts = [each[1:] for each in targets if each[0] == "results"]
     parts = [each for each in parts if len(each) > 1]  # results/report.html is of all runs
     corpora = [each[1] for each in parts if len(each) > 2 and each[0] == "corpora"]
     for each in parts:
@@ -26,7 +30,7 @@ def check_targets(settings: Settings, arguments: Iterable[str]) -> None:
             if each[3] not in splits:
                 raise ConfigError(f"corpus {each[1]!r} has no split {each[3]!r}{near(each[3], splits)}")
     names = [_named_run(settings, each) for each in parts if each[0] != "corpora"]
-    runs = [member for name in (names if parts else settings.build) for member in settings.members(name)]
+    runs = [member for name in (names if parts or models else settings.build) for member in settings.members(name)]
     corpora += [settings.run(name).data.corpus for name in runs]
     for name in dict.fromkeys(corpora):
         corpus_root(name, settings.corpus(name))
@@ -66,5 +70,5 @@ def _targets(arguments: Iterable[str]) -> Iterator[str]:
     for argument in arguments:
         if argument.startswith("-"):
             is_value = argument.startswith("--config")  # what follows are files or settings, up to the next option
-        elif not is_value and re.match(r"(\./)?results/", argument):
+        elif not is_value and re.match(r"(\./)?(results|pretrained)/", argument):
             yield argument

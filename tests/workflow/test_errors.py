@@ -24,6 +24,14 @@ CASES = {
         "error: corpus 'prompts': its root '/nowhere/at/all' is no folder; "
         "set corpora.prompts.root in your config file",
     ),
+    "an unknown published model": (
+        ["pretrained/w2v-brt/manifest.json"],
+        "error: no pre-trained model 'w2v-brt'; did you mean w2v-bert?",
+    ),
+    "an unknown teacher": (
+        ["--config", "wavemae={teacher: {kind: w2v-bert, pretrained: w2v}}"],
+        "error: run 'wavemae': teacher.pretrained is 'w2v': no entry of config/pretrained.yaml; did you mean w2v-bert?",
+    ),
     "an unknown split": (
         ["--config", "wavemae={data: {split: by-moon}}"],
         "error: run 'wavemae': data.split is 'by-moon', but corpus 'demo' has by-voice",
