@@ -22,7 +22,7 @@ setup: .venv/.ready ## make .venv from requirements.lock, every file checked aga
 	|| python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
 
-demo: setup ## train, probe and report the default run, from nothing (about 13 minutes)
+demo: setup ## train, probe and report the default run, from nothing (about 12 minutes)
 	@bash workflow/demo.sh
 
 tensorboard: setup ## open the logs of all runs in the browser: losses, probes, audio
