@@ -1,5 +1,6 @@
 """What becomes of encoded windows: a row per clip, or a row per frame, and the list of what failed."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,7 +48,7 @@ def latent_width(model: PatchEncoder, wanted: Wanted) -> int:
     return model.shape.width * (len(model.blocks) if wanted.layer == ALL_BLOCKS else 1)
 
 
-class _Rows:
+class _Rows(ABC):
     """Collects what becomes a row group; a file is given up at its first window that fails."""
 
     def __init__(self, model: PatchEncoder, clips: pd.DataFrame, wanted: Wanted) -> None:
@@ -72,11 +73,13 @@ class _Rows:
     def failures(self) -> list[Failure]:
         return [Failure(self.paths[file], reason, self._written.get(file, 0)) for file, reason in self._reasons.items()]
 
+    @abstractmethod
     def drop(self, file: int) -> None:
-        raise NotImplementedError
+        """Forget what is not yet written of a file."""
 
+    @abstractmethod
     def add_frames(self, window: Window, frames: np.ndarray) -> None:
-        raise NotImplementedError
+        """Take in the frames (N, K) of a window."""
 
 
 class ClipRows(_Rows):
