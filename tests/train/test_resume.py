@@ -174,3 +174,18 @@ def test_a_broken_checkpoint_is_passed_over(unbroken, make_experiment, tmp_path,
     train(tmp_path, make_experiment)
     assert "step-23: passed over: optimizer.pt is not what was written" in caplog.text
     assert state_of(tmp_path, 40)["model.safetensors"] == state_of(unbroken[0], 40)["model.safetensors"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_run_resumes_to_the_same_weights(make_experiment, tmp_path) -> None:
+    """With `train.compile`, evaluations and logs between the steps: cut at 5 of 12 or not."""
+    settings = {"compile": True, "max_steps": 12, "save_steps": 4, "eval_steps": 3, "audio_steps": 4}
+    whole = train(tmp_path / "whole", make_experiment, **settings)
+    with pytest.raises(Unfinished, match="step 5 of 12"):
+        train(tmp_path / "cut", make_experiment, stop_after_steps=5, **settings)
+    assert train(tmp_path / "cut", make_experiment, **settings) == whole
+    ours, theirs = (state_of(tmp_path / name, 12)["model.safetensors"] for name in ("cut", "whole"))
+    assert ours == theirs
+    eager = train(tmp_path / "eager", make_experiment, **{**settings, "compile": False})
+    assert eager[0]["total"] == pytest.approx(whole[0]["total"], rel=1e-5)
