@@ -1,6 +1,6 @@
 """Test clips with hidden spans, rebuilt by the model: what scores and pages are made of."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +105,11 @@ def audible(model: WaveMAE, clip: RebuiltClip, waveform: Frames) -> RebuiltClip:
     built = model.magnitudes(torch.from_numpy(clip.predicted)[None])[0]
     found = griffin_lim(built, model.stft, len(true)), with_oracle_phase(built, true, model.stft)
     scaled = one_gain(true, *found)
-    return RebuiltClip(
-        clip.name,
-        clip.original,
-        clip.predicted,
-        clip.is_hidden,
-        audio={
-            name: np.rint(32767 * each.clamp(-1, 1).numpy()).astype(np.int16)
-            for name, each in zip(AUDIO, scaled, strict=True)
-        },
-    )
+    sounds = {
+        name: np.rint(32767 * each.clamp(-1, 1).numpy()).astype(np.int16)
+        for name, each in zip(AUDIO, scaled, strict=True)
+    }
+    return replace(clip, guess=None, pitch=None, audio=sounds)
 
 
 def save_examples(clips: list[RebuiltClip], path: Path, sample_rate_hz: int) -> None:

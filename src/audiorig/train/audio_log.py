@@ -135,9 +135,7 @@ def rebuild_examples(model: WaveMAE, batch: dict[str, Tensor]) -> list[Example]:
             built = model.reconstruct(*(each.to(model.device) for each in inputs))
         finally:
             model.train(was_training)
-    original, rebuilt = (
-        (frames * model.bin_std + model.bin_mean).float().cpu() for frames in (built.original, built.predicted)
-    )
+    original, rebuilt = (model.magnitudes(frames).float().cpu() for frames in (built.original, built.predicted))
     is_hidden, num_frames = built.is_hidden.cpu(), (~built.is_padding).sum(1).tolist()
     examples = []
     for row, count in enumerate(num_frames):
