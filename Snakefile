@@ -32,6 +32,7 @@ localrules:
     resolve,
     resolve_corpus,
     fetch_pretrained,
+    seed_pretrained,
     metrics,
     against,
     report,

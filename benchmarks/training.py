@@ -60,7 +60,7 @@ def make_inputs(folder: Path, run: WaveMAERun) -> Inputs:
     hop = run.spectrogram.hop
     tracker, shard = PitchTracker(run.pitch, RATE, hop), folder / "shard-0-of-1.arrow"
     measure_pitch(folder / "manifest.parquet", folder, tracker, RATE, hop, 0, 1, shard)
-    return Inputs(split, folder, folder / "statistics.safetensors", folder, (shard,))
+    return Inputs(split, folder, folder, folder / "statistics.safetensors", (shard,))
 
 
 class Watch(TrainerCallback):

@@ -6,7 +6,17 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f"source '{ROOT}/workflow/prelude.sh'; ")
 
-from audiorig.config import STAGES, DemoCorpus, FolderCorpus, TeacherConfig
+from audiorig.config import (
+    PUBLISH,
+    STAGES,
+    DemoCorpus,
+    FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
+    HomeWav2Vec2Run,
+    TeacherConfig,
+    WaveMAERun,
+)
 from audiorig.config_checks import canonical_json, one_of
 from audiorig.config_files import Settings
 from audiorig.config_stages import corpus_root
@@ -24,11 +34,13 @@ wildcard_constraints:
     run=SETTINGS.run_pattern,
     sweep=one_of(SETTINGS.sweep_names),
     corpus=one_of(SETTINGS.corpus_names),
-    pretrained=one_of(SETTINGS.pretrained_names),
-    stage="|".join(STAGES),
+    pretrained=one_of(SETTINGS.published_names),
+    seeded=one_of(SETTINGS.seeded_names),
+    stage=one_of([*STAGES, PUBLISH]),
     split="[^/]+",
     shard=r"\d+",
     shards=r"\d+",
+    rate=r"\d+",
     pitch="[^/]+",
     teacher="[^/]+",
 
@@ -50,13 +62,32 @@ def shared(pattern, *stages):
     return lambda wildcards: pattern.format(run=SETTINGS.standing_for(wildcards.run, *stages))
 
 
-STATISTICS = shared("results/{run}/statistics.safetensors", "data")
+def of_wavemae(pattern):
+    """Input function: a file of WaveMAE's runs; other experiments have none."""
+    return lambda wildcards: pattern.format(run=wildcards.run) if is_wavemae(wildcards.run) else []
+
+
+def is_wavemae(name):
+    return isinstance(SETTINGS.run(name), WaveMAERun)
+
+
+def STATISTICS(wildcards):
+    """Spectra that WaveMAE standardises by."""
+    file = shared("results/{run}/statistics.safetensors", "data")
+    return file(wildcards) if is_wavemae(wildcards.run) else []
+
+
 PLAN = shared("results/{run}/probe/plan.json", "data", "probe")
 
 
 def of_both(pattern):
     """Input function: a file of a run, and that of the run that its `report.compare_with` means."""
     return lambda wildcards: [pattern.format(run=run) for run in (wildcards.run, SETTINGS.compared_with(wildcards.run))]
+
+
+def option(flag, name):
+    """Params function: an option of a script with an input file, where there is one."""
+    return lambda wildcards, input: f"{flag} {input[name]}" if input.get(name) else ""
 
 
 def split_folder(wildcards):
@@ -67,10 +98,37 @@ def known_before(wildcards):
     """What must exist before files are listed: a generated corpus' audio, a folder's table."""
     name = wildcards.corpus
     corpus = SETTINGS.corpus(name)
-    if isinstance(corpus, DemoCorpus):
+    if isinstance(corpus, DemoCorpus | HomeDemoCorpus):
         return f"data/{name}/metadata.csv"
-    root = corpus_root(name, corpus)
-    return str(root / corpus.metadata) if isinstance(corpus, FolderCorpus) and corpus.metadata else []
+    if isinstance(corpus, FolderCorpus) and corpus.metadata:
+        return str(corpus_root(name, corpus) / corpus.metadata)
+    if isinstance(corpus, HomeCorpus) and corpus.recordings:
+        table = corpus_root(name, corpus) / corpus.recordings
+        return str(table) if table.exists() else []
+    return []
+
+
+def annotations_of(wildcards):
+    """The table of a corpus' labelled stretches."""
+    name = wildcards.corpus
+    corpus = SETTINGS.corpus(name)
+    if isinstance(corpus, HomeCorpus) and corpus.annotations:
+        return str(corpus_root(name, corpus) / corpus.annotations)
+    return f"data/{name}/metadata.csv"  # written last of what is generated
+
+
+def segments_of(wildcards):
+    """Labelled stretches, where one of a run's probes asks for them."""
+    run = SETTINGS.run(wildcards.run)
+    asks = any(task.items == "segments" for task in run.probe.tasks.values())
+    return f"results/corpora/{run.data.corpus}/segments.parquet" if asks else []
+
+
+def copies_of(wildcards):
+    """The record of a corpus' copies, where a run reads those."""
+    run = SETTINGS.run(wildcards.run)
+    is_cached = isinstance(run, HomeWav2Vec2Run) and run.data.cached
+    return f"results/corpora/{run.data.corpus}/copies/{run.data.sample_rate_hz}.json" if is_cached else []
 
 
 def scans_of(wildcards):
@@ -88,7 +146,7 @@ def memory_for(wildcards):
 def pitch_shards(wildcards):
     """The measured pitch that a run's pitch decoder learns from; none without that decoder."""
     run = SETTINGS.run(wildcards.run)
-    if not run.model.weights.aux_crepe or run.pitch.source == "live":
+    if not isinstance(run, WaveMAERun) or not run.model.weights.aux_crepe or run.pitch.source == "live":
         return []
     key, num_shards = run.pitch.key(run.data.sample_rate_hz, run.spectrogram.hop), run.pitch.num_shards
     folder = f"results/corpora/{run.data.corpus}/features/{key}"
@@ -96,8 +154,8 @@ def pitch_shards(wildcards):
 
 
 def teacher_folder(run):
-    """Where the features of a run's teacher lie; None where the model computes BEST-RQ codes itself."""
-    if not run.model.weights.aux_w2v or run.teacher.kind == "bestrq":
+    """Where the features of a run's teacher lie; None without one, or where the model computes BEST-RQ codes itself."""
+    if not isinstance(run, WaveMAERun) or not run.model.weights.aux_w2v or run.teacher.kind == "bestrq":
         return None
     return f"results/corpora/{run.data.corpus}/splits/{run.data.split}/teacher/{run.teacher.key}"
 
@@ -105,9 +163,10 @@ def teacher_folder(run):
 def teacher_shards(wildcards):
     """The features that a run's W2V decoder learns, where they are computed beforehand."""
     run = SETTINGS.run(wildcards.run)
-    folder, num_shards = teacher_folder(run), run.teacher.num_shards
+    folder = teacher_folder(run)
     if folder is None or run.teacher.source == "live":
         return []
+    num_shards = run.teacher.num_shards
     return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
 
 
@@ -116,11 +175,17 @@ def teacher_reduction(wildcards):
     return f"{folder}/statistics.safetensors" if folder else []
 
 
-def live_teacher(wildcards):
-    """The network itself, where it is asked while training."""
+def base_of(wildcards):
+    """The checkpoint that a run goes on from."""
+    run = SETTINGS.run(wildcards.run)
+    return f"pretrained/{run.model.base}/manifest.json" if isinstance(run, HomeWav2Vec2Run) else []
+
+
+def pretrained_of_run(wildcards):
+    """A network that the training reads: the one that it goes on from, or a teacher that is asked live."""
     run = SETTINGS.run(wildcards.run)
     is_live = teacher_folder(run) and run.teacher.source == "live"
-    return f"pretrained/{run.teacher.pretrained}/manifest.json" if is_live else []
+    return f"pretrained/{run.teacher.pretrained}/manifest.json" if is_live else base_of(wildcards)
 
 
 def pretrained_of_teacher(wildcards):

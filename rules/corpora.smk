@@ -162,3 +162,55 @@ rule split:
     shell:
         "python workflow/scripts/split.py --manifest {input.manifest} --invalid {input.invalid}"
         " --settings {params.settings:q} --folder {params.folder} 2>&1 | log {log}"
+
+
+rule segments:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        manifest="results/corpora/{corpus}/manifest.parquet",
+        annotations=annotations_of,
+    output:
+        segments="results/corpora/{corpus}/segments.parquet",
+        provenance="results/corpora/{corpus}/segments.parquet.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/segments.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/segments.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Collecting the labelled stretches of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/segments.py --corpus {input.corpus} --manifest {input.manifest}"
+        " --output {output.segments} 2>&1 | log {log}"
+
+
+# The copies lie in the corpus' cache_root and are no outputs: what is there is not made again.
+rule cache_audio:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        manifest="results/corpora/{corpus}/manifest.parquet",
+        invalid="results/corpora/{corpus}/validation/invalid_files.parquet",
+    output:
+        copies="results/corpora/{corpus}/copies/{rate}.json",
+        provenance="results/corpora/{corpus}/copies/{rate}.json.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/cache_audio-{rate}.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/cache_audio-{rate}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    message:
+        "Copying the recordings of corpus {wildcards.corpus} at {wildcards.rate} Hz, one channel"
+    shell:
+        "python workflow/scripts/cache_audio.py --corpus {input.corpus} --manifest {input.manifest}"
+        " --invalid {input.invalid} --rate {wildcards.rate} --output {output.copies} --workers {threads}"
+        " 2>&1 | log {log}"

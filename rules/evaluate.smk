@@ -5,6 +5,7 @@ rule plan_probe:
     input:
         config="results/{run}/config/probe.yaml",
         split=SPLIT,
+        segments=segments_of,
     output:
         plan="results/{run}/probe/plan.json",
     log:
@@ -17,10 +18,11 @@ rule plan_probe:
         runtime=15,
     params:
         split=split_folder,
+        segments=option("--segments", "segments"),
     message:
         "Looking whether {wildcards.run}'s probes can be run on its split"
     shell:
-        "python workflow/scripts/plan_probe.py --config {input.config} --split {params.split}"
+        "python workflow/scripts/plan_probe.py --config {input.config} --split {params.split} {params.segments}"
         " --output {output.plan} 2>&1 | log {log}"
 
 
@@ -29,7 +31,9 @@ rule probe:
         config="results/{run}/config/probe.yaml",
         corpus=ancient(CORPUS),
         split=SPLIT,
+        segments=segments_of,
         model="results/{run}/model",
+        before=base_of,
     output:
         scores="results/{run}/probe/scores.json",
         hits="results/{run}/probe/items.parquet",
@@ -46,11 +50,13 @@ rule probe:
         runtime=60,
     params:
         split=split_folder,
+        segments=option("--segments", "segments"),
+        before=lambda wildcards, input: f"--before {Path(input.before).parent}" if input.before else "",
     message:
         "Probing the frozen encoder of {wildcards.run}, beside its controls"
     shell:
         "python workflow/scripts/probe.py --config {input.config} --corpus {input.corpus} --split {params.split}"
-        " --model {input.model} --output {output.scores} 2>&1 | log {log}"
+        " {params.segments} --model {input.model} {params.before} --output {output.scores} 2>&1 | log {log}"
 
 
 rule reconstruct:
@@ -90,10 +96,8 @@ rule reconstruct:
 
 rule metrics:
     input:
-        scores=[
-            "results/{run}/probe/scores.json",
-            "results/{run}/reconstruction/scores.json",
-        ],
+        probe="results/{run}/probe/scores.json",
+        reconstruction=of_wavemae("results/{run}/reconstruction/scores.json"),
         training="results/{run}/final.ckpt.provenance.json",
     output:
         "results/{run}/metrics.json",
@@ -108,5 +112,5 @@ rule metrics:
     message:
         "Collecting the scores of {wildcards.run}"
     shell:
-        "python workflow/scripts/metrics.py --scores {input.scores} --training {input.training} --output {output}"
+        "python workflow/scripts/metrics.py --scores {input.probe} {input.reconstruction} --training {input.training} --output {output}"
         " 2>&1 | log {log}"

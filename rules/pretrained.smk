@@ -1,4 +1,29 @@
-# Published models, for machines that reach the Hub: a local rule, since computing nodes often do not.
+# Published models, for machines that reach the Hub: a local rule, since computing nodes often do
+# not. And small ones of random weights in the same format, for runs without a download.
+
+
+rule seed_pretrained:
+    output:
+        manifest="pretrained/{seeded}/manifest.json",
+        provenance="pretrained/{seeded}/manifest.json.provenance.json",
+    log:
+        "pretrained/{seeded}.log",
+    benchmark:
+        "pretrained/{seeded}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        folder=lambda wildcards, output: str(Path(output.manifest).parent),
+        settings=lambda wildcards: SETTINGS.pretrained(wildcards.seeded).model_dump_json(),
+    message:
+        "Making {wildcards.seeded}, a model of random weights"
+    shell:
+        "python workflow/scripts/seed_pretrained.py --settings {params.settings:q} --folder {params.folder}"
+        " 2>&1 | log {log}"
 
 
 rule fetch_pretrained:

@@ -5,7 +5,9 @@ rule against:
     input:
         configs=of_both("results/{run}/config/probe.yaml"),
         probes=of_both("results/{run}/probe/items.parquet"),
-        reconstructions=of_both("results/{run}/reconstruction/items.parquet"),
+        reconstructions=lambda wildcards: (
+            of_both("results/{run}/reconstruction/items.parquet")(wildcards) if is_wavemae(wildcards.run) else []
+        ),
     output:
         "results/{run}/against.json",
     log:
@@ -30,14 +32,21 @@ rule report:
         configs=expand("results/{{run}}/config/{stage}.yaml", stage=STAGES),
         history="results/{run}/history.json",
         metrics="results/{run}/metrics.json",
-        examples="results/{run}/reconstruction/examples.npz",
+        examples=of_wavemae("results/{run}/reconstruction/examples.npz"),
+        rebuilt=of_wavemae("results/{run}/reconstruction/scores.json.provenance.json"),
         corpus=CORPUS,
         validation=corpus_file("results/corpora/{corpus}/validation/summary.json"),
         invalid=corpus_file("results/corpora/{corpus}/validation/invalid_files.parquet"),
         split=SPLIT,
+        # The names that the page of a private corpus must not show.
+        manifest=lambda wildcards: (
+            corpus_file("results/corpora/{corpus}/manifest.parquet")(wildcards)
+            if SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus).private
+            else []
+        ),
         generated=lambda wildcards: (
             corpus_file("data/{corpus}/metadata.csv.provenance.json")(wildcards)
-            if isinstance(SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus), DemoCorpus)
+            if isinstance(SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus), DemoCorpus | HomeDemoCorpus)
             else []
         ),
         listed=corpus_file("results/corpora/{corpus}/manifest.parquet.provenance.json"),
@@ -47,11 +56,11 @@ rule report:
         against=lambda wildcards: (
             f"results/{wildcards.run}/against.json" if SETTINGS.compared_with(wildcards.run) else []
         ),
-        measured=shared("results/{run}/statistics.safetensors.provenance.json", "data"),
+        measured=lambda wildcards: f"{found}.provenance.json" if (found := STATISTICS(wildcards)) else [],
+        base=lambda wildcards: f"{found}.provenance.json" if (found := pretrained_of_run(wildcards)) else [],
         provenance=[
             "results/{run}/final.ckpt.provenance.json",
             "results/{run}/probe/scores.json.provenance.json",
-            "results/{run}/reconstruction/scores.json.provenance.json",
         ],
     output:
         page=report(
@@ -72,15 +81,17 @@ rule report:
         mem_mb=2000,
         runtime=10,
     params:
-        against=lambda wildcards, input: f"--against {input.against}" if input.against else "",
+        against=option("--against", "against"),
+        examples=option("--examples", "examples"),
+        manifest=option("--manifest", "manifest"),
     message:
         "Writing the page of {wildcards.run}"
     shell:
         "python workflow/scripts/report.py --configs {input.configs} --history {input.history}"
-        " --metrics {input.metrics} --examples {input.examples} --corpus {input.corpus}"
-        " --validation {input.validation} --invalid {input.invalid} --split {input.split}"
+        " --metrics {input.metrics} {params.examples} --corpus {input.corpus}"
+        " --validation {input.validation} --invalid {input.invalid} --split {input.split} {params.manifest}"
         " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.measured}"
-        " {input.pitch} {input.provenance} {params.against} --output {output.page} 2>&1 | log {log}"
+        " {input.pitch} {input.base} {input.provenance} {input.rebuilt} {params.against} --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:

@@ -23,7 +23,11 @@ rule sweep:
         configs=of_reference,
         metrics=of_members("results/{run}/metrics.json"),
         probes=of_members("results/{run}/probe/items.parquet"),
-        reconstructions=of_members("results/{run}/reconstruction/items.parquet"),
+        reconstructions=lambda wildcards: [
+            f"results/{run}/reconstruction/items.parquet"
+            for run in SETTINGS.members(wildcards.sweep)
+            if is_wavemae(run)
+        ],
         training=of_members("results/{run}/final.ckpt.provenance.json"),
         reports=of_members("results/{run}/report.html"),
     output:

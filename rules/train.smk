@@ -38,7 +38,8 @@ rule train:
         pitch=pitch_shards,
         teacher=teacher_shards,
         reduction=teacher_reduction,
-        pretrained=live_teacher,
+        pretrained=pretrained_of_run,
+        copies=copies_of,
         # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
         plan=ancient(PLAN),
     output:
@@ -66,4 +67,5 @@ rule train:
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
         " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
-        " --reduction {input.reduction} --pretrained {input.pretrained} --folder {params.folder} 2>&1 | log {log}"
+        " --reduction {input.reduction} --pretrained {input.pretrained} --copies {input.copies}"
+        " --folder {params.folder} 2>&1 | log {log}"

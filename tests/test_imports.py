@@ -25,7 +25,8 @@ LAYERS = [
     {"train"},
     {"experiments"},
     {"report"},
-    {"doctor"},
+    {"publish"},
+    {"doctor", "__main__"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 

@@ -10,10 +10,26 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from audiorig.config import DemoCorpus, EmiliaCorpus, FolderCorpus
+from audiorig.config import (
+    DemoCorpus,
+    EmiliaCorpus,
+    FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
+    HomeWav2Vec2Run,
+    WaveMAERun,
+)
 from audiorig.errors import ConfigError
 
-KINDS = {"demo": DemoCorpus, "emilia": EmiliaCorpus, "folder": FolderCorpus}
+KINDS: dict[str, type[BaseModel]] = {
+    "demo": DemoCorpus,
+    "emilia": EmiliaCorpus,
+    "folder": FolderCorpus,
+    "home": HomeCorpus,
+    "home-demo": HomeDemoCorpus,
+}
+EXPERIMENTS: dict[str, type[BaseModel]] = {"wavemae": WaveMAERun, "homewav2vec2": HomeWav2Vec2Run}
+TAGS = {"kind": KINDS, "experiment": EXPERIMENTS}
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -80,8 +96,10 @@ def check(
         return kind.validate_python(raw) if isinstance(kind, TypeAdapter) else kind.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        if first["type"] == "union_tag_not_found":
-            raise ConfigError(f"{where}: kind is missing: expected {' or '.join(KINDS)}") from None
+        if first["type"].startswith("union_tag"):
+            tag = first["ctx"]["discriminator"].strip("'")
+            found = f"{raw[tag]!r} is none" if tag in raw else "is missing"
+            raise ConfigError(f"{where}: {tag} {found}: expected {' or '.join(TAGS[tag])}") from None
         is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
         path = [str(part) for part in first["loc"][is_tagged:]]
         if first["type"] == "extra_forbidden":
@@ -104,7 +122,8 @@ def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _section_at(kind: Any, path: list[str], raw: Mapping[str, Any]) -> type[BaseModel] | None:
     """The model whose keys were expected at a path of the settings."""
-    section: Any = kind if isinstance(kind, type) else KINDS.get(raw["kind"])
+    tag = next((name for name in TAGS if name in raw), "")
+    section: Any = kind if isinstance(kind, type) else TAGS[tag].get(raw[tag])
     for part in path:
         if isinstance(section, type) and issubclass(section, BaseModel):
             field = section.model_fields.get(part)

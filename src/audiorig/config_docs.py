@@ -11,15 +11,21 @@ from pydantic_core import PydanticUndefined
 
 from audiorig.config import (
     AblationConfig,
+    AnyRun,
     Case,
     DemoCorpus,
     EmiliaCorpus,
     FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
+    HomeWav2Vec2Run,
     PretrainedConfig,
     ProbeTask,
     Run,
     Section,
+    SeededConfig,
     SplitConfig,
+    WaveMAERun,
 )
 
 HEAD = """# Settings
@@ -77,15 +83,24 @@ Units stand at the end of a name. The schemas in `config/schema` make editors co
 def readme() -> str:
     """The whole page."""
     parts = [HEAD]
-    parts += _table("A run", Run, "")
+    parts += _table("A run of WaveMAE (`experiment: wavemae`)", WaveMAERun, "")
+    parts += _table(
+        "A run of continued wav2vec2 pre-training (`experiment: homewav2vec2`; other keys as above)",
+        HomeWav2Vec2Run,
+        "",
+        leave_out=tuple(AnyRun.model_fields),
+    )
     parts += _table("A probe task (`probe.tasks.NAME`)", ProbeTask, "")
     parts += _table("A corpus of kind `folder`", FolderCorpus, "")
     parts += _table("A corpus of kind `emilia`", EmiliaCorpus, "")
     parts += _table("A corpus of kind `demo`", DemoCorpus, "")
+    parts += _table("A corpus of kind `home`", HomeCorpus, "")
+    parts += _table("A corpus of kind `home-demo`", HomeDemoCorpus, "")
     parts += _table("A split (`splits.NAME` of a corpus)", SplitConfig, "")
     parts += _table("An ablation (`config/ablations/NAME.yaml`)", AblationConfig, "")
     parts += _table("A case (`cases.NAME` of an ablation)", Case, "")
     parts += _table("A published model (an entry of `config/pretrained.yaml`)", PretrainedConfig, "")
+    parts += _table("A model of random weights (another entry of it)", SeededConfig, "")
     return "\n".join(parts) + "\n"
 
 
@@ -93,14 +108,18 @@ def schemas() -> dict[str, str]:
     """File name -> JSON schema. Nothing is required: a file states only what differs."""
     kinds: dict[str, Any] = {
         "run.json": Run,
-        "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus,
+        "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus | HomeCorpus | HomeDemoCorpus,
         "ablation.json": AblationConfig,
     }
     return {name: json.dumps(_relax(TypeAdapter(kind).json_schema()), indent=1) + "\n" for name, kind in kinds.items()}
 
 
-def _table(title: str, section: type[BaseModel], prefix: str) -> list[str]:
-    rows = [f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in _rows(section, prefix)]
+def _table(title: str, section: type[BaseModel], prefix: str, leave_out: tuple[str, ...] = ()) -> list[str]:
+    rows = [
+        f"| `{key}` | {kind} | {default} | {meaning} |"
+        for key, kind, default, meaning in _rows(section, prefix)
+        if key.split(".")[0] not in leave_out
+    ]
     return ["", f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|", *rows]
 
 

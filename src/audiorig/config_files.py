@@ -14,7 +14,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from audiorig.config import AblationConfig, Corpus, CorpusSection, PretrainedConfig, Run
+from audiorig.config import (
+    AblationConfig,
+    Corpus,
+    CorpusSection,
+    HomeWav2Vec2Run,
+    PretrainedConfig,
+    Run,
+    SeededConfig,
+    WaveMAERun,
+)
 from audiorig.config.sweeps import ABLATION, SEED, Sweep
 from audiorig.config_checks import check, merge, near, one_of
 from audiorig.config_sources import Sources
@@ -74,7 +83,7 @@ class Settings:
         """The settings of one run, by any name that ``run_pattern`` takes."""
         if name not in self._runs:
             raw, where = self._raw(name)
-            run = check(Run, raw, where)
+            run: Run = check(TypeAdapter(Run), raw, where)
             self._check_references(run, name, where)
             self._runs[name] = run
         return self._runs[name]
@@ -83,9 +92,23 @@ class Settings:
         """The settings of one corpus; its root is not looked at."""
         return check(TypeAdapter(Corpus), self._sources.corpus(name), f"corpus {name!r}")
 
-    def pretrained(self, name: str) -> PretrainedConfig:
-        """A published model of ``config/pretrained.yaml``."""
-        return check(PretrainedConfig, self._sources.pretrained(name), f"pre-trained model {name!r}")
+    def pretrained(self, name: str) -> PretrainedConfig | SeededConfig:
+        """A model of ``config/pretrained.yaml``: published, or made here of random numbers."""
+        raw = self._sources.pretrained(name)
+        found: PretrainedConfig | SeededConfig = check(
+            SeededConfig if "seeded" in raw else PretrainedConfig, raw, f"pre-trained model {name!r}"
+        )
+        return found
+
+    @property
+    def seeded_names(self) -> list[str]:
+        """Models of ``config/pretrained.yaml`` that are made here."""
+        return [name for name in self.pretrained_names if "seeded" in self._sources.pretrained(name)]
+
+    @property
+    def published_names(self) -> list[str]:
+        """Models of ``config/pretrained.yaml`` that are fetched."""
+        return [name for name in self.pretrained_names if name not in self.seeded_names]
 
     def ablation(self, name: str) -> AblationConfig:
         """One ablation; the settings of its cases are checked when their runs are asked for."""
@@ -177,11 +200,20 @@ class Settings:
             raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")
         if (other := run.report.compare_with) is not None and other not in self.run_names:
             raise ConfigError(f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}")
-        if run.teacher.kind == "w2v-bert" and run.teacher.pretrained not in self.pretrained_names:
-            name, known = run.teacher.pretrained, self.pretrained_names
-            raise ConfigError(
-                f"{where}: teacher.pretrained is {name!r}: no entry of config/pretrained.yaml{near(name, known)}"
-            )
+        self._check_pretrained(run, where)
+
+    def _check_pretrained(self, run: Run, where: str) -> None:
+        match run:
+            case WaveMAERun():
+                key = "teacher.pretrained"
+                names = [run.teacher.pretrained] if run.teacher.kind == "w2v-bert" else []
+            case HomeWav2Vec2Run():
+                key, names = "model.base", [run.model.base]
+        for name in names:
+            if name not in self.pretrained_names:
+                raise ConfigError(
+                    f"{where}: {key} is {name!r}: no entry of config/pretrained.yaml{near(name, self.pretrained_names)}"
+                )
 
     def _raw(self, name: str) -> tuple[dict[str, Any], str]:
         """A run's settings before they are checked, and how errors call it."""

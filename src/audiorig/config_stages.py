@@ -9,7 +9,16 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
-from audiorig.config import Corpus, CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus, Run
+from audiorig.config import (
+    Corpus,
+    CorpusSection,
+    DemoCorpus,
+    EmiliaCorpus,
+    FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
+    Run,
+)
 from audiorig.config_checks import check, merge, read_yaml
 from audiorig.errors import ConfigError
 
@@ -18,24 +27,68 @@ def corpus_root(name: str, corpus: CorpusSection) -> Path:
     """The folder that holds a corpus' audio.
 
     Raises:
-        ConfigError: if a corpus' root does not exist or names a variable that is not set.
+        ConfigError: if a corpus' root does not exist or names a variable that is not set, or its
+            pattern for participants can find none.
     """
     match corpus:
-        case DemoCorpus():
+        case DemoCorpus() | HomeDemoCorpus():
             return Path("data") / name
-        case FolderCorpus() | EmiliaCorpus():
-            root = os.path.expanduser(os.path.expandvars(corpus.root))
-            if unset := re.search(r"\$\{?(\w+)", root):
-                raise ConfigError(
-                    f"corpus {name!r}: root is {corpus.root!r}, but the variable {unset[1]} is not set; "
-                    f"export {unset[1]}=/where/your/audio/lies or set corpora.{name}.root"
-                )
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus():
+            if isinstance(corpus, HomeCorpus) and corpus.participant_pattern is not None:
+                participant_regex(corpus.participant_pattern, f"corpora.{name}.participant_pattern")
+            root = _expanded(name, "root", corpus.root, "/where/your/audio/lies")
             if not Path(root).is_dir():
                 raise ConfigError(
                     f"corpus {name!r}: its root {root!r} is no folder; set corpora.{name}.root in your config file"
                 )
             return Path(root)
     raise TypeError(f"corpus {name!r}: unknown kind {type(corpus).__name__}")
+
+
+def cache_folder(name: str, corpus: CorpusSection, rate_hz: int) -> Path:
+    """The folder for copies of a corpus' recordings at one rate.
+
+    Raises:
+        ConfigError: if it lies below ``results``, which holds no audio, or below the corpus' root,
+            where the copies would be listed as recordings.
+    """
+    folder = Path(_expanded(name, "cache_root", corpus.cache_root, "/where/there/is/room")) / name / str(rate_hz)
+    for where, other in (("results", Path("results")), ("the corpus' root", corpus_root(name, corpus))):
+        if folder.resolve().is_relative_to(other.resolve()):
+            raise ConfigError(
+                f"corpus {name!r}: cache_root is {corpus.cache_root!r}, which lies below {where} ({other}); "
+                f"set corpora.{name}.cache_root to a folder elsewhere"
+            )
+    return folder
+
+
+def participant_regex(pattern: str, where: str) -> re.Pattern[str]:
+    """The expression that finds participants in paths.
+
+    Raises:
+        ConfigError: if it is none, or has no group for the participant.
+    """
+    try:
+        regex = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"{where} is {pattern!r}: no regular expression: {error}") from None
+    if "participant" not in regex.groupindex:
+        raise ConfigError(
+            f"{where} is {pattern!r}: expected a group (?P<participant>...) around what names the participant, "
+            r"e.g. '^(?P<participant>[^/]+)/' for the first folder"
+        )
+    return regex
+
+
+def _expanded(name: str, setting: str, value: str, example: str) -> str:
+    """A folder of the settings, without variables and ``~``."""
+    folder = os.path.expanduser(os.path.expandvars(value))
+    if unset := re.search(r"\$\{?(\w+)", folder):
+        raise ConfigError(
+            f"corpus {name!r}: {setting} is {value!r}, but the variable {unset[1]} is not set; "
+            f"export {unset[1]}={example} or set corpora.{name}.{setting}"
+        )
+    return folder
 
 
 def run_name(folder: Path) -> str:
@@ -63,7 +116,8 @@ def load_run(path: Path, overrides: Iterable[str] = ()) -> Run:
         for part in reversed(key.split(".")):
             nested = {part: nested}
         raw = merge(raw, nested)
-    return check(Run, raw, str(path))
+    run: Run = check(TypeAdapter(Run), raw, str(path))
+    return run
 
 
 def load_corpus(path: Path) -> tuple[CorpusSection, Path]:

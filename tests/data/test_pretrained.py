@@ -1,8 +1,10 @@
 """Fetching published models from a small Hub on this machine, and checking what came."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -238,8 +240,100 @@ def test_another_commit_than_asked_for_is_refused(hub: FakeHub, tmp_path: Path) 
 
 def test_a_commit_with_pickles_only_is_refused(hub: FakeHub, tmp_path: Path) -> None:
     del hub.files["model.safetensors"]
-    with pytest.raises(DataError, match="pickles are never fetched"):
+    with pytest.raises(DataError, match=r"pickles are not taken as they are.* or set convert: true"):
         fetch(pinned(), tmp_path / "model", hub.endpoint)
+    assert not any(path.endswith(".bin") for _, path in hub.requests)
+
+
+@pytest.fixture(scope="module")
+def old_wav2vec2() -> tuple[bytes, dict[str, Any], bytes]:
+    """A tiny wav2vec2 as it was published: pickled, not zipped, by names that torch no longer uses."""
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+
+    config = Wav2Vec2Config(
+        **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16},
+        **{"conv_dim": (8, 8), "conv_kernel": (10, 3), "conv_stride": (5, 2), "num_feat_extract_layers": 2},
+        **{
+            "num_conv_pos_embeddings": 8,
+            "num_conv_pos_embedding_groups": 2,
+            "codevector_dim": 8,
+            "proj_codevector_dim": 8,
+        },
+        **{"num_codevectors_per_group": 4},
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Wav2Vec2ForPreTraining(config)
+    weights = {name: tensor + torch.rand_like(tensor) for name, tensor in model.state_dict().items()}
+    olden = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    old = {}
+    for name, tensor in weights.items():
+        now = next((each for each in olden if each in name), None)
+        old[name.replace(now, olden[now]) if now else name] = tensor
+    assert set(old) != set(weights)
+    buffer = io.BytesIO()
+    torch.save(old, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue(), weights, config.to_json_string().encode()
+
+
+@pytest.fixture
+def pickled_hub(hub: FakeHub, old_wav2vec2: tuple[bytes, dict[str, Any], bytes]) -> FakeHub:
+    del hub.files["model.safetensors"]
+    hub.files |= {"pytorch_model.bin": old_wav2vec2[0], "config.json": old_wav2vec2[2]}
+    return hub
+
+
+def test_pickled_weights_are_converted_and_load_as_before(
+    pickled_hub: FakeHub, tmp_path: Path, old_wav2vec2: tuple[bytes, dict[str, Any], bytes]
+) -> None:
+    import torch
+    from transformers import Wav2Vec2ForPreTraining
+
+    pickled, weights, _ = old_wav2vec2
+    digest = hashlib.sha256(pickled).hexdigest()
+    settings = pinned(pytorch_model__bin=digest).model_copy(update={"convert": True})
+    folder = tmp_path / "pretrained" / "model"
+    manifest = fetch(settings, folder, pickled_hub.endpoint)
+    assert names(folder) == ["config.json", "manifest.json", "model.safetensors", "vocab.txt"]
+    assert manifest["converted_from"] == {"path": "pytorch_model.bin", "size": len(pickled), "sha256": digest}
+    assert verify(folder, settings) == manifest
+    model, report = Wav2Vec2ForPreTraining.from_pretrained(folder, output_loading_info=True)
+    assert not any(report[fault] for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    found = model.state_dict()
+    assert set(found) == set(weights)
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+    assert fetch(settings, folder, pickled_hub.endpoint) == manifest
+    (folder / "model.safetensors").write_bytes(b"spoilt")
+    with pytest.raises(DataError, match="found 6 bytes"):
+        verify(folder, settings)
+
+
+def test_a_pickle_of_other_content_than_pinned_is_not_even_read(pickled_hub: FakeHub, tmp_path: Path) -> None:
+    settings = pinned(pytorch_model__bin="0" * 64).model_copy(update={"convert": True})
+    with pytest.raises(DataError, match=r"config/pretrained\.yaml pins 000"):
+        fetch(settings, tmp_path / "model", pickled_hub.endpoint)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_pickle_with_code_is_refused_and_gone(pickled_hub: FakeHub, tmp_path: Path) -> None:
+    code = b"cos\nmkdir\n(V" + str(tmp_path / "it-ran").encode() + b"\ntR."
+    pickled_hub.files["pytorch_model.bin"] = code
+    with pytest.raises(DataError, match=r"team/model at 0123.*: pytorch_model\.bin: .* asks for code to be run"):
+        fetch(pinned().model_copy(update={"convert": True}), tmp_path / "model", pickled_hub.endpoint)
+    assert not (tmp_path / "it-ran").exists()
+    assert not list(tmp_path.rglob("*.bin"))
+    pickle.loads(code)  # it would have run
+    assert (tmp_path / "it-ran").exists()
+
+
+def test_convert_is_for_pickles_only(hub: FakeHub, tmp_path: Path) -> None:
+    settings = pinned().model_copy(update={"convert": True})
+    with pytest.raises(DataError, match="take convert out"):
+        fetch(settings, tmp_path / "model", hub.endpoint)
+    del hub.files["model.safetensors"], hub.files["pytorch_model.bin"]
+    with pytest.raises(DataError, match=r"no pytorch_model\.bin to convert"):
+        fetch(settings, tmp_path / "model", hub.endpoint)
 
 
 def test_a_path_that_leaves_the_folder_is_not_taken(hub: FakeHub, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ LISTED = ("not_regular", "permission", "bad_name", "outside_root", "link_loop", 
 
 def test_every_reason_is_made_by_some_test() -> None:
     made = set().union(*(expected for _, expected in MADE.values()), LISTED)
-    own_tests = {"truncated", "decode_error", "codec_not_allowed", "size_wrap"}
+    own_tests = {"truncated", "decode_error", "codec_not_allowed", "size_wrap", "too_long"}
     assert set(MEANINGS) - made == own_tests
 
 
@@ -352,6 +352,13 @@ def test_bounds_are_those_that_were_given(tmp_path: Path) -> None:
         ("near_silent", -10),
         ("rate_unusual", 8000),
     }
+
+
+def test_a_file_beyond_the_longest_duration_is_too_long(tmp_path: Path) -> None:
+    write(tmp_path / "x.wav", sound(3 * RATE))
+    for longest, expected in ((2.5, [("too_long", 3.0, 2.5)]), (3.0, []), (None, [])):
+        problems, _ = check_file(tmp_path, "x.wav", ValidationConfig(max_duration_sec=longest))
+        assert [(problem.reason, problem.value, problem.bound) for problem in problems] == expected
 
 
 # ------------------------------------------------------------------------ a whole corpus

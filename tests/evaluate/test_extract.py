@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+from audiorig.config import SeededConfig
 from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
 from audiorig.evaluate import encoding
@@ -20,7 +21,8 @@ from audiorig.evaluate.embed import embed
 from audiorig.evaluate.extract import Wanted, extract, find_clips
 from audiorig.evaluate.pieces import Pieces
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
-from audiorig.models.trained import config_digest, weights_digest
+from audiorig.models.trained import config_digest, load_any, weights_digest
+from audiorig.models.wav2vec2.checkpoint import make_seeded
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = {"width": 12, "depth": 3, "kernel": 3, "wide_kernel": 7, "decoder_width": 8, "decoder_kernel": 3}
@@ -186,6 +188,25 @@ def test_wrong_wishes_are_said_in_a_sentence(model, folder, tone_split, tmp_path
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no audio found; looked for names that end in \.wav, \.flac"):
         find_clips(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("layer", ["final", "all", "block-1"])
+def test_a_wav2vec2_is_embedded_as_the_probes_see_it(folder, tmp_path, layer) -> None:
+    settings = {
+        **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24},
+        **{"conv_dim": [8, 8, 8], "conv_kernel": [10, 8, 8], "conv_stride": [8, 8, 5], "num_feat_extract_layers": 3},
+        **{"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2},
+    }
+    make_seeded(SeededConfig(seeded="wav2vec2", settings=settings), tmp_path / "run" / "model")
+    encoder = load_any(tmp_path / "run")
+    table = run(encoder, folder, tmp_path / "out.parquet", layer=layer, pool="mean+std")
+    clips, root = find_clips(folder, num_workers=1)
+    assert close(matrix(table), embed(encoder, Pieces(clips, root, 16000), 2, "x")[layer], 1e-4)
+    frames = run(encoder, folder, tmp_path / "frames.parquet", layer=layer, level="frame", max_sec=2.0)
+    counts = frames.groupby("wav_path", observed=True).size()
+    for clip in clips.itertuples():
+        assert counts[clip.wav_path] == encoder.num_frames(int(clip.duration_sec * 16000 + 1e-6))
+    assert float(pq.read_schema(tmp_path / "out.parquet").metadata[b"audiorig.frame_hz"]) == 50
 
 
 @pytest.mark.slow

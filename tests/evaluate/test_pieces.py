@@ -78,3 +78,37 @@ def test_no_row_is_no_piece(two_clips: tuple[Path, pd.DataFrame]) -> None:
     root, rows = two_clips
     assert len(Pieces(rows.iloc[:0], root, RATE, piece_sec=0.5)) == 0
     assert len(Pieces(rows.iloc[:0], root, RATE)) == 0
+
+
+# ------------------------------------------------------------------------ labelled stretches
+
+
+def stretches(*places: tuple[float, float]) -> pd.DataFrame:
+    rows = [{"wav_path": "long.wav", "start_sec": start, "end_sec": end} for start, end in places]
+    return pd.DataFrame(rows).assign(duration_sec=[end - start for start, end in places])
+
+
+@pytest.mark.parametrize("rate", [RATE, 24000, 8000])
+def test_a_stretch_is_the_slice_of_its_file_at_any_rate(two_clips: tuple[Path, pd.DataFrame], rate: int) -> None:
+    root, rows = two_clips
+    whole = Pieces(rows.iloc[:1], root, rate)[0]
+    pieces = Pieces(stretches((0.25, 0.5), (1.0, 2.3)), root, rate, are_stretches=True)
+    assert pieces.table["start"].tolist() == [rate // 4, rate]
+    for index, (first, last) in enumerate(((0.25, 0.5), (1.0, 2.3))):
+        expected = whole[round(first * rate) : round(last * rate)]
+        assert pieces[index].shape == expected.shape
+        assert np.abs(pieces[index] - expected).max() < 1e-6
+
+
+def test_stretches_are_cut_inside_themselves(two_clips: tuple[Path, pd.DataFrame]) -> None:
+    root, _ = two_clips
+    pieces = Pieces(stretches((1.0, 1.75), (2.0, 2.2), (0.6, 0.9)), root, RATE, piece_sec=0.5, are_stretches=True)
+    assert (pieces.table["start"] / RATE).tolist() == [1.0, 2.0]  # the last one is a pause
+    assert [len(pieces[index]) / RATE for index in range(2)] == [0.5, pytest.approx(0.2)]
+
+
+def test_of_a_very_long_stretch_the_middle_is_heard(two_clips: tuple[Path, pd.DataFrame]) -> None:
+    root, _ = two_clips
+    soundfile.write(root / "long.wav", 0.1 * np.random.default_rng(1).standard_normal(40 * 8000), 8000)
+    pieces = Pieces(stretches((1.0, 39.0)), root, 8000, are_stretches=True)
+    assert np.array_equal(pieces[0], samples(root / "long.wav")[5 * 8000 : 35 * 8000])

@@ -1,5 +1,6 @@
 """A task scored on made features: what was planted is found above every control, and nothing else."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from audiorig.config import ProbeConfig, ProbeTask
 from audiorig.evaluate.baselines import LOG_MEL, MFCC
 from audiorig.evaluate.embed import ALL_BLOCKS, LAST
-from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED, Features, TaskScorer
+from audiorig.evaluate.systems import BEFORE, MAJORITY, RANDOM, SHUFFLED, Features, TaskScorer
 
 NUM_CLASSES, GROUPS, EACH = 3, 30, 8
 SETTINGS = ProbeConfig(bootstrap=200, shuffles=4, random_encoders=2, inverse_penalties=(0.01, 1.0))
@@ -203,3 +204,40 @@ def test_only_the_headline_is_scored_where_layers_are_not_asked_for() -> None:
     rows = scored(each_layer=False)
     assert {each["system"] for each in rows if each["system"].startswith("encoder, ")} == {f"encoder, {ALL_BLOCKS}"}
     assert row("encoder", rows=rows) == row("encoder")
+
+
+# ------------------------------------------------------------------------ before and after
+
+
+def adapted(before: dict[str, np.ndarray]) -> Features:
+    return dataclasses.replace(made(), before=before)
+
+
+def test_what_adaptation_brought_is_a_paired_difference() -> None:
+    rows = scored(adapted(made(strength=0.0).encoder), layer="dev")
+    difference = row(f"encoder minus {BEFORE}", rows=rows)
+    assert difference["low"] > 0.3
+    assert difference["value"] == pytest.approx(row("encoder", rows=rows)["value"] - row(BEFORE, rows=rows)["value"])
+    assert row(BEFORE, "knn_accuracy", rows)["value"] < 0.55
+
+
+def test_before_chooses_a_layer_of_its_own() -> None:
+    """What the encoder knows in its second block, it knew in its first."""
+    knew = made().encoder
+    swapped = {**knew, "block-1": knew["block-2"], "block-2": noise(9), ALL_BLOCKS: noise(11), LAST: noise(12)}
+    rows = scored(adapted(swapped), layer="dev")
+    assert row(BEFORE, rows=rows)["layer"] == "block-1"
+    assert row("encoder", rows=rows)["layer"] in ("block-2", ALL_BLOCKS)
+    assert row(BEFORE, rows=rows)["value"] > 0.95
+
+
+def test_nothing_but_its_rows_comes_with_a_before() -> None:
+    rows = scored(adapted(made().encoder))
+    assert [each for each in rows if BEFORE not in each["system"]] == list(scored_once())
+    assert {each["system"] for each in rows} - {each["system"] for each in scored_once()} == {
+        BEFORE,
+        f"encoder minus {BEFORE}",
+    }
+    for metric in ("accuracy", "macro_f1", "balanced_accuracy"):
+        same = row(f"encoder minus {BEFORE}", metric, rows)
+        assert (same["value"], same["low"], same["high"]) == (0, 0, 0)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from audiorig.evaluate.windows import Geometry, cut
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
+from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
 
 SHAPE = {"width": 12, "depth": 3, "kernel": 3, "wide_kernel": 7, "decoder_width": 8, "decoder_kernel": 3}
 
@@ -95,3 +97,46 @@ def test_windows_of_hours_are_alike_and_bounded() -> None:
 def test_centres_lie_between_the_frames_of_a_latent() -> None:
     assert Geometry(24000, 256, 2, 0).centres_sec(np.array([0, 1])) == pytest.approx([128 / 24000, 640 / 24000])
     assert Geometry(24000, 256, 4, 0).centres_sec(np.array([1])) == pytest.approx([(4 + 1.5) * 256 / 24000])
+
+
+# ------------------------------------------------------------------------ wav2vec2
+
+KERNELS = {"conv_kernel": [10, 3, 3, 3, 3, 2, 2], "conv_stride": [5, 2, 2, 2, 2, 2, 2], "conv_dim": [4] * 7}
+TINY = {
+    **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},
+    **{"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2},
+}
+
+
+def wav2vec2(**settings) -> Wav2Vec2Encoder:
+    """Without normalisation, and without attention to the rest of an item."""
+    torch.manual_seed(0)
+    body = Wav2Vec2Model(Wav2Vec2Config(**TINY, **KERNELS, feat_extract_norm="layer", **settings)).eval()
+    with torch.no_grad():
+        for layer in body.encoder.layers:
+            layer.attention.out_proj.weight.zero_()
+    return Wav2Vec2Encoder(body, 16000, do_normalize=False)
+
+
+def test_the_published_convolutions_see_400_samples_and_step_by_320() -> None:
+    geometry = Geometry.of(wav2vec2())
+    assert (geometry.hop, geometry.field, geometry.latent_hz, geometry.reach) == (320, 400, 50.0, 9)
+    for num_samples in (0, 399, 400, 719, 720, 16000, 128000):
+        assert geometry.num_latents(num_samples) == wav2vec2().num_frames(num_samples)
+    assert geometry.centres_sec(np.array([0, 50])) == pytest.approx([199.5 / 16000, 1 + 199.5 / 16000])
+
+
+@pytest.mark.parametrize("seconds", [1.9, 2.0, 4.567, 8.0])
+def test_windows_of_wav2vec2_are_seamless_but_for_attention(seconds) -> None:
+    model, waveform = wav2vec2(), 0.1 * torch.randn(int(seconds * 16000), generator=torch.Generator().manual_seed(1))
+    parts = []
+    with torch.no_grad():
+        whole = model.encode(waveform[None], torch.tensor([len(waveform)])).features[0]
+        for window in cut(0, len(waveform), Geometry.of(model), 2.0):
+            stop = len(waveform) if window.num_samples < 0 else window.start + window.num_samples
+            piece = waveform[None, window.start : stop]
+            frames = model.encode(piece, torch.tensor([piece.shape[1]])).features[0]
+            parts.append(frames[window.skip :] if window.is_last else frames[window.skip : window.skip + window.keep])
+    assert len(parts) == (1 if seconds <= 2 else len(parts)) > 0
+    assert torch.cat(parts).shape == whole.shape
+    assert (torch.cat(parts) - whole).abs().max() < 1e-4 * whole.abs().max()

@@ -103,5 +103,5 @@ def test_a_format_gives_the_same_crops_and_trains(kind: str, reference, tmp_path
     run = WaveMAERun.model_validate(RUN)
     statistics = tmp_path / "statistics.safetensors"
     split_statistics(split, root, run.data, run.spectrogram).save(statistics)
-    history, _ = fit(build(run, Inputs(split, root, statistics, tmp_path)), run.train, tmp_path / "run", run.seed)
+    history, _ = fit(build(run, Inputs(split, root, tmp_path, statistics)), run.train, tmp_path / "run", run.seed)
     assert all(np.isfinite(entry["total"]) for entry in history if "total" in entry)

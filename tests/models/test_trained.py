@@ -6,10 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from audiorig.config import SeededConfig
 from audiorig.errors import DataError
 from audiorig.files import read_json, write_json
 from audiorig.models import WaveMAE, WaveMAEConfig
-from audiorig.models.trained import config_digest, load_trained, weights_digest
+from audiorig.models.trained import config_digest, load_any, load_encoder, load_trained, weights_digest
+from audiorig.models.wav2vec2.checkpoint import make_seeded
+from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
 
 SHAPE = {"width": 8, "depth": 2, "decoder_width": 8, "kernel": 3, "wide_kernel": 3, "decoder_kernel": 3}
 
@@ -81,3 +84,69 @@ def test_a_missing_weight_is_not_made_up(run) -> None:
     save_file(weights, path)
     with pytest.raises(DataError, match=r"lacks the weights blocks.1.expand.weight"):
         load_trained(run / "model")
+
+
+# ------------------------------------------------------------------------ other families
+
+TINY = {
+    **{"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24},
+    **{"conv_dim": [8, 8, 8], "conv_kernel": [10, 8, 8], "conv_stride": [8, 8, 5], "num_feat_extract_layers": 3},
+    **{"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2, "codevector_dim": 8},
+    **{"proj_codevector_dim": 8, "num_codevectors_per_group": 4},
+}
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A wav2vec2 of random weights, as a run leaves it in its model/ folder."""
+    make_seeded(SeededConfig(seeded="wav2vec2", settings=TINY), tmp_path / "published" / "model")
+    return tmp_path / "published"
+
+
+@pytest.mark.parametrize("form", ["", "model"])
+def test_the_family_is_read_from_the_folder(run, published, form) -> None:
+    assert isinstance(load_encoder(run / form), WaveMAE)
+    encoder = load_encoder(published / form)
+    assert isinstance(encoder, Wav2Vec2Encoder)
+    assert encoder.sample_rate_hz == 16000
+    assert load_encoder(run).sample_rate_hz == 24000
+
+
+def test_an_encoder_is_whole_and_says_nothing_new_when_untrained(run) -> None:
+    """The control of the probes, to the bit: its weights are those of a training's start."""
+    encoder = load_encoder(run)
+    assert isinstance(encoder, WaveMAE)
+    fresh = encoder.untrained(3)
+    torch.manual_seed(3)
+    expected = WaveMAE(encoder.config)
+    assert torch.equal(fresh.stem.weight, expected.stem.weight)
+    assert torch.equal(fresh.blocks[1].expand.weight, expected.blocks[1].expand.weight)
+    assert torch.equal(fresh.bin_mean, encoder.bin_mean)
+    assert not torch.equal(fresh.stem.weight, encoder.stem.weight)
+    assert not fresh.training
+
+
+def test_any_form_of_either_family_can_be_embedded(run, published) -> None:
+    assert weights_digest(load_any(run / "final.ckpt")) == weights_digest(load_trained(run))
+    torch.save({"weights": {}, "config": {}}, published / "final.ckpt")
+    digests = {weights_digest(load_any(published / form)) for form in ("", "model", "final.ckpt")}
+    assert len(digests) == 1
+    assert config_digest(load_any(published)) == config_digest(load_any(published / "model"))
+    assert config_digest(load_any(published)) != config_digest(load_any(run))
+
+
+def test_another_way_of_input_is_another_encoder(published) -> None:
+    one = config_digest(load_any(published))
+    (published / "model" / "manifest.json").unlink()
+    path = published / "model" / "preprocessor_config.json"
+    write_json(path, {**read_json(path), "do_normalize": False})
+    assert config_digest(load_any(published)) != one
+
+
+def test_an_unknown_family_is_a_sentence(run, tmp_path) -> None:
+    config = read_json(run / "model" / "config.json")
+    write_json(run / "model" / "config.json", {**config, "model_type": "bert"})
+    with pytest.raises(DataError, match="its model_type is 'bert', expected wavemae or wav2vec2"):
+        load_encoder(run)
+    with pytest.raises(DataError, match=r"model: no folder of a model .*; train the run first"):
+        load_encoder(tmp_path / "nowhere")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from audiorig.config import DemoCorpus, Run
+from audiorig.config import DemoCorpus, HomeDemoCorpus, HomeWav2Vec2Run, WaveMAERun
 from audiorig.evaluate.rebuild import RebuiltClip
 from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.report.inputs import RunInputs
@@ -25,18 +25,18 @@ def row(task: str, system: str, value: tuple[float, float, float], metric: str =
     return {"task": task, "system": system, "metric": metric, **numbers, **given, **more}
 
 
-def task_rows(task: str, **directions: str) -> list[Row]:
+def task_rows(task: str, system: str = "wavemae", **directions: str) -> list[Row]:
     """The encoder at .8 and its controls; keys of ``directions`` are controls with _ for spaces and -."""
-    names = {"log_mel": "log-mel", "random_init": "random-init", "mfcc": "MFCC"}
-    rows = [row(task, "wavemae", (0.8, 0.7, 0.9))]
+    names = {"log_mel": "log-mel", "random_init": "random-init", "mfcc": "MFCC", "before": "before adaptation"}
+    rows = [row(task, system, (0.8, 0.7, 0.9))]
     for key, direction in directions.items():
         value, low, high = CHANGE[direction]
         rows.append(row(task, names[key], (0.8 - value, 0.8 - high, 0.8 - low)))
-        rows.append(row(task, f"wavemae minus {names[key]}", (value, low, high)))
+        rows.append(row(task, f"{system} minus {names[key]}", (value, low, high)))
     for layer, dev in (("block-1", 0.6), ("final", 0.7), ("all", 0.75)):
-        rows.append(row(task, f"wavemae, {layer}", (0.8, 0.7, 0.9), layer=layer, dev_accuracy=dev))
-    for system in ("shuffled labels", "majority"):
-        rows += [row(task, system, (0.5, 0.4, 0.6), metric) for metric in ("accuracy", "balanced_accuracy")]
+        rows.append(row(task, f"{system}, {layer}", (0.8, 0.7, 0.9), layer=layer, dev_accuracy=dev))
+    for control in ("shuffled labels", "majority"):
+        rows += [row(task, control, (0.5, 0.4, 0.6), metric) for metric in ("accuracy", "balanced_accuracy")]
     return rows
 
 
@@ -113,7 +113,7 @@ def make_inputs() -> Callable[..., RunInputs]:
     side = {"num_files": 8, "num_groups": 4, "hours": 0.1, "labels": {"language": {"en": 8}}, "sha256": "b" * 64}
     inputs = RunInputs(
         name="tiny",
-        run=Run.model_validate(
+        run=WaveMAERun.model_validate(
             {
                 "experiment": "wavemae",
                 "probe": {"tasks": tasks},
@@ -139,6 +139,60 @@ def make_inputs() -> Callable[..., RunInputs]:
         provenance={stage: record(stage) for stage in ("split", "train", "probe")},
         environment=record("report"),
         beside=beside_others(against_rows()),
+    )
+    return lambda **parts: replace(inputs, **parts)
+
+
+def home_history(num_steps: int = 6) -> list[Row]:
+    """Steps of continued pre-training: everything that is logged of it."""
+    entries: list[Row] = []
+    for step in range(1, num_steps + 1):
+        losses = {"contrastive": 4.6 - 0.2 * step, "diversity": 0.5 - 0.01 * step, "feature_penalty": 0.05}
+        codes = {"accuracy": 0.02 * step, "perplexity": 100.0 + 20 * step, "share_hidden": 0.49}
+        heard = {"hours_heard": 0.1 * step, "distinct_hours": 0.08 * step, "coverage": 0.12 * step}
+        drawn = {"redraws": 0.3, "silent_crops": 0.04, "temperature": 2.0 * 0.9**step, "overflows": 0}
+        entries.append({"step": step, "total": 5.0, "grad_norm": 1.0, "learning_rate": 1e-4, "epoch": 0.1} | losses)
+        entries[-1] |= {**codes, **heard, **drawn}
+        if step % 2 == 0:
+            entries.append({"step": step, **{f"eval_{name}": value for name, value in (losses | codes).items()}})
+    return entries
+
+
+def home_files() -> pd.DataFrame:
+    """Four homes with one recording each, one of which no side has."""
+    names = ("amber", "birch", "cedar", "delta")
+    rows = [(f"{name}/{name}-day.wav", name, f"{name}-day", 600.0 * (1 + place)) for place, name in enumerate(names)]
+    files = pd.DataFrame(rows, columns=["wav_path", "participant_id", "recording_id", "duration_sec"])
+    return files.assign(side=["train", "train", "test", ""])
+
+
+@pytest.fixture
+def make_home_inputs() -> Callable[..., RunInputs]:
+    """A small run of continued pre-training on a private corpus; keyword arguments take the place of its parts."""
+    tasks = {name: {"label": name, "items": "segments"} for name in ("voice-class", "activity")}
+    side = {"num_files": 2, "num_groups": 2, "hours": 0.5, "labels": {}, "sha256": "b" * 64}
+    base = {"name": "tiny-wav2vec2", "seeded": True}
+    train = {**record("train"), "base": base, "most_perplexity": 640, "num_parameters": 1_234_567}
+    inputs = RunInputs(
+        name="home",
+        run=HomeWav2Vec2Run.model_validate(
+            {"experiment": "homewav2vec2", "probe": {"tasks": tasks}, "train": {"max_steps": 6}}
+        ),
+        history=home_history(),
+        scores=Scores(
+            [
+                *task_rows("voice-class", "homewav2vec2", before="above", log_mel="above", random_init="uncertain"),
+                *task_rows("activity", "homewav2vec2", before="uncertain", log_mel="below"),
+            ]
+        ),
+        corpus=HomeDemoCorpus(kind="home-demo", title="Generated homes", license="CC0"),
+        validation={"num_files": 4, "num_excluded": 1, "hours": 1.7, "hours_excluded": 0.7, "reasons": []},
+        invalid=pd.DataFrame(columns=["wav_path", "reason", "severity", "detail", "value", "bound"]),
+        invalid_link="../corpora/home/validation/invalid_files.parquet",
+        split={"group": "participant", "seed": 0, "warnings": [], "sides": {"train": side, "test": side}},
+        provenance={"split": record("split"), "train": train, "probe": record("probe")},
+        environment=record("report"),
+        files=home_files(),
     )
     return lambda **parts: replace(inputs, **parts)
 

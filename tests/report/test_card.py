@@ -1,9 +1,17 @@
 """The card of a model folder."""
 
-import pytest
+from typing import Any
 
-from audiorig.config import DemoCorpus, Run
+import pytest
+from pydantic import TypeAdapter
+
+from audiorig.config import DemoCorpus, HomeDemoCorpus, Run
 from audiorig.report.card import model_card
+
+
+def run_of(**settings: Any) -> Run:
+    run: Run = TypeAdapter(Run).validate_python(settings)
+    return run
 
 
 @pytest.mark.parametrize(
@@ -15,9 +23,27 @@ from audiorig.report.card import model_card
     ],
 )
 def test_card_says_what_the_w2v_decoder_learnt(kind: str, weight: float, sentence: str) -> None:
-    settings = {"teacher": {"kind": kind}, "model": {"weights": {"aux_w2v": weight}}}
-    run = Run.model_validate({"experiment": "wavemae", **settings})
+    run = run_of(experiment="wavemae", teacher={"kind": kind}, model={"weights": {"aux_w2v": weight}})
     card = model_card("tiny", run, DemoCorpus(kind="demo", title="Tones", license="CC0"))
     assert "trained on: Tones (CC0).\n" in card
     assert "w2v" in card if sentence else "w2v" not in card
     assert sentence in card
+    assert "AutoModel.from_pretrained" in card
+
+
+def test_a_wav2vec2_is_loaded_by_the_published_class() -> None:
+    run = run_of(experiment="homewav2vec2", data={"sample_rate_hz": 8000}, model={"base": "wav2vec2-base"})
+    card = model_card("home", run, HomeDemoCorpus(kind="home-demo", title="Homes", license="made here"))
+    assert "pre-trained on from wav2vec2-base, trained on: Homes (made here).\n" in card
+    assert 'Wav2Vec2ForPreTraining.from_pretrained("path/to/this/folder")' in card
+    assert "sampling_rate=8000" in card
+    assert "audiorig.models" not in card
+    assert "- wav2vec2\n- homewav2vec2\n" in card
+    assert "w2v decoder" not in card
+
+
+def test_the_short_name_of_a_private_corpus_stays_here() -> None:
+    run = run_of(experiment="homewav2vec2", data={"corpus": "smith-family"})
+    card = model_card("home", run, HomeDemoCorpus(kind="home-demo"))
+    assert "smith" not in card
+    assert "trained on: a private corpus" in card

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiorig.config import Run
+from audiorig.config import WaveMAERun
 from audiorig.report.doubts import digest_warnings, leak_warnings, warnings
 from audiorig.report.inputs import RunInputs
 from audiorig.report.scores import Scores
@@ -18,7 +18,7 @@ MakeInputs = Callable[..., RunInputs]
 def test_the_stand_in_for_the_teacher_is_named(
     make_inputs: MakeInputs, target: str, weight: float, is_warned: bool
 ) -> None:
-    run = Run.model_validate({"experiment": "wavemae", "model": {"weights": {"aux_w2v": weight}}})
+    run = WaveMAERun.model_validate({"experiment": "wavemae", "model": {"weights": {"aux_w2v": weight}}})
     found = warnings(make_inputs(run=run, provenance={"train": {"w2v_target": target, "package_digest": "a" * 64}}))
     assert ("The w2v decoder learnt BEST-RQ codes, not W2V-BERT features." in found) == is_warned
 

@@ -1,11 +1,11 @@
 """What a run was made of."""
 
-from audiorig.config import Run
+from audiorig.config import WaveMAERun
 from audiorig.report.origins import code_table, settings_table, split_table, version_table
 
 
 def test_settings_are_spelled_with_dots_and_written_plainly() -> None:
-    run = Run.model_validate({"experiment": "wavemae", "model": {"mask_ratio": 0.5}, "train": {"max_steps": 7}})
+    run = WaveMAERun.model_validate({"experiment": "wavemae", "model": {"mask_ratio": 0.5}, "train": {"max_steps": 7}})
     table = settings_table(run)
     by_name = {name: (value, meaning) for name, value, meaning in table.rows}
     assert by_name["model.mask_ratio"][0] == "0.5"

@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from audiorig.config import DemoCorpus, Run
-from audiorig.report.inputs import RunInputs
+from audiorig.config import DemoCorpus, WaveMAERun
+from audiorig.report.inputs import RunInputs, no_files
 from audiorig.report.page import build_report
 from audiorig.report.scores import Scores
 
@@ -134,7 +134,7 @@ def test_names_are_escaped(make_inputs: MakeInputs) -> None:
     clip = replace(inputs.examples[0], name="<s>.wav")
     html = build_report(
         make_inputs(
-            run=Run.model_validate(settings),
+            run=WaveMAERun.model_validate(settings),
             corpus=DemoCorpus(kind="demo", license="<em>free</em>"),
             invalid=problems,
             validation={**inputs.validation, "reasons": reasons},
@@ -153,3 +153,40 @@ def test_reasons_say_whether_a_file_was_left_out(make_inputs: MakeInputs, severi
     reasons = [{"severity": severity, "reason": "some_reason", "num_files": 3}]
     html = build_report(make_inputs(validation={**inputs.validation, "reasons": reasons}))
     assert ("left out</td>" in html) == (severity == "error")
+
+
+def test_a_page_of_continued_pretraining_is_whole(make_home_inputs: MakeInputs) -> None:
+    html = build_report(make_home_inputs())
+    page = _check(html)
+    assert sum(link.startswith("data:image/") for link in page.links) == 4  # crops, losses, probes, layers
+    text = " ".join(html.split())
+    for words in (
+        "Does training from scratch help? Yes, on Voice class",
+        "tiny-wav2vec2: random numbers in the published format, so trained from scratch",
+        '<h2 id="crops">Crops</h2>',
+        "Participants of the training side",
+        "of labelled stretches: learnt on train",
+        "contrastive loss, accuracy",
+        '<th scope="row">before adaptation</th>',
+        "<dt>from scratch</dt>",
+        "0.60 h, counted as often as it was read",
+    ):
+        assert words in text, words
+    for words in ('id="reconstruction"', "Griffin-Lim", "main_recon", "w2v target"):
+        assert words not in text, words
+
+
+def test_a_page_of_a_masked_autoencoder_has_no_crops(make_inputs: MakeInputs) -> None:
+    html = build_report(make_inputs())
+    for words in ('id="crops"', "adaptation", "Gumbel temperature", "The corpus is private"):
+        assert words not in html, words
+
+
+def test_continued_pretraining_that_has_nothing_yet_still_gives_a_page(make_home_inputs: MakeInputs) -> None:
+    bare = make_home_inputs(
+        scores=Scores([]), history=[], provenance={}, environment={}, split={}, validation={}, files=no_files()
+    )
+    html = build_report(bare)
+    _check(html)
+    assert "No scores were given." in html
+    assert "Nothing was logged of what was heard." in html

@@ -1,13 +1,14 @@
 """Cases and seeds joined: what was planted is found, what was not is called not certain."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from audiorig.config import Run
+from audiorig.config import HomeWav2Vec2Run, WaveMAERun
 from audiorig.config.sweeps import Sweep
 from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.report.joined import Joined, Member, join
@@ -17,7 +18,7 @@ from audiorig.report.sweep import build_sweep, case_verdict, changes_text, notes
 GROUPS, EACH, SEEDS = 24, 24, (0, 1, 2)
 ACCURACY = {"all": 0.8, "no-pitch": 0.8, "dense": 0.6, "ratio": 0.85}
 TITLES = {"all": "all losses", "no-pitch": "without the pitch loss", "dense": "dense", "ratio": "mask ratio .5"}
-RUN = Run.model_validate(
+RUN = WaveMAERun.model_validate(
     {
         "experiment": "wavemae",
         "probe": {
@@ -148,3 +149,25 @@ def test_changes_are_written_with_dots() -> None:
     assert changes_text({"model": {"mask_ratio": 0.5, "weights": {"aux_w2v": 0}}, "achieves": None}) == (
         "model.mask_ratio 0.5, model.weights.aux_w2v 0, achieves taken away"
     )
+
+
+def adapted_member(case: str, seed: int) -> Member:
+    """Like `member`, of an experiment that rebuilds nothing and has an encoder to begin with."""
+    other = member(case, seed)
+    probes = other.probes.replace({"system": {"wavemae": "homewav2vec2"}})
+    before = probes[probes["system"] == "random-init"].assign(system="before adaptation")
+    return replace(other, probes=pd.concat([probes, before]), reconstructions=None)
+
+
+def test_a_sweep_of_continued_pretraining_is_set_beside_its_beginning() -> None:
+    run = HomeWav2Vec2Run.model_validate({**RUN.model_dump(include={"probe"}), "experiment": "homewav2vec2"})
+    which = sweep(("all", "dense"))
+    html = build_sweep(which, run, [adapted_member(case, seed) for case in which.cases for seed in which.seeds])
+    assert "all losses minus before adaptation" in html
+    assert "econstruct" not in html
+    assert "econstruct" in build_sweep(which, RUN, members(which))
+
+
+def test_changes_that_name_people_are_not_spelled_out() -> None:
+    changes = {"probe": {"tasks": {"voice": {"where": {"participant_id": ["somebody"]}}}}}
+    assert changes_text(changes) == "probe.tasks.voice.where.participant_id set"

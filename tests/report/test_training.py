@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiorig.config import Run
+from audiorig.config import WaveMAERun
 from audiorig.report.figures import Picture
 from audiorig.report.inputs import RunInputs
 from audiorig.report.training import loss_curves, loss_parts, loss_table, probe_in_training, watch_curves
@@ -15,7 +15,7 @@ WEIGHTS = {"main_recon": 1.0, "main_percep": 0.05, "aux_crepe": 0.05, "aux_w2v":
 
 
 def test_parts_of_the_loss_have_weight_and_last_values() -> None:
-    run = Run.model_validate({"experiment": "wavemae", "model": {"weights": {"main_percep": 0.5}}})
+    run = WaveMAERun.model_validate({"experiment": "wavemae", "model": {"weights": {"main_percep": 0.5}}})
     history = [
         {"step": 1, "total": 3.0, "main_recon": 1.0, "main_percep": 4.0, "level": 1.0, "grad_norm": 9.0},
         {"step": 2, "total": 1.0, "main_recon": 0.5, "main_percep": 1.0, "level": None},

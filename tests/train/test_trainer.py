@@ -13,7 +13,8 @@ from audiorig.errors import DataError, Unfinished
 from audiorig.files import write_json
 from audiorig.models import WaveMAE
 from audiorig.train.fit import fit
-from audiorig.train.trainer import PartSums, RigTrainer
+from audiorig.train.part_sums import PartSums
+from audiorig.train.trainer import RigTrainer
 
 SPEC = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
 HELPERS = importlib.util.module_from_spec(SPEC)
@@ -39,8 +40,8 @@ def test_part_sums_are_exact_means() -> None:
     sums = PartSums()
     for total, count in ((3.0, 1), (9.0, 5)):
         sums.add({"a": (torch.tensor(total), torch.tensor(count))})
-    assert sums.drain() == {"a": 2.0}
-    assert sums.drain() == {}
+    assert sums.means() == {"a": 2.0}
+    assert sums.means() == {}
 
 
 def make_trainer(make_experiment, folder: Path, **settings) -> RigTrainer:
@@ -94,6 +95,8 @@ def test_a_bad_step_changes_nothing(make_experiment, tmp_path) -> None:
     history, _ = fit(experiment, run.train, tmp_path, run.seed)
     norms = [entry["grad_norm"] for entry in history if "grad_norm" in entry]
     assert [norm is not None for norm in norms] == [True, True, False, True, True, False, True, True]
+    totals = [entry["total"] for entry in history if "total" in entry]
+    assert [total is not None for total in totals] == [True, True, False, True, True, False, True, True]
     write_json(tmp_path / "history.json", history)  # which refuses NaN
     assert all(torch.isfinite(tensor).all() for tensor in experiment.model.state_dict().values())
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,12 @@ def make_checkout(folder: Path) -> Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """Nothing has run in it."""
     return make_checkout(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="session")
+def new_checkout(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Checkout]:
+    """Makes checkouts for tests that run something of their own."""
+    return lambda name: make_checkout(tmp_path_factory.mktemp(name))
 
 
 def add_broken_files(root: Path) -> None:

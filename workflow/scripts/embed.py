@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from audiorig.evaluate.extract import Wanted, extract, find_clips
-from audiorig.models.trained import load_trained
+from audiorig.models.trained import load_any
 from audiorig.provenance import stage
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("embed", beside=arguments.output) as record:
         torch.set_num_threads(arguments.threads)
-        model = load_trained(arguments.model)
+        model = load_any(arguments.model)
         clips, root = find_clips(arguments.audio, arguments.root, arguments.threads)
         wanted = Wanted(
             arguments.level, arguments.layer, arguments.pool, max(1, arguments.batch_size), arguments.window_sec

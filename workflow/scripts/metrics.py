@@ -12,8 +12,9 @@ def main() -> None:
     parser.add_argument("--training", type=Path, required=True, help="record of the training")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    target = read_json(arguments.training).get("w2v_target", "none")
-    rows = [{**row, "w2v_target": target} for path in arguments.scores for row in read_json(path)]
+    record = read_json(arguments.training)
+    target = {"w2v_target": record["w2v_target"]} if "w2v_target" in record else {}  # of WaveMAE alone
+    rows = [{**row, **target} for path in arguments.scores for row in read_json(path)]
     write_json(arguments.output, rows)
 
 

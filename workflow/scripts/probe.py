@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from audiorig.config_stages import load_corpus, load_run
-from audiorig.data.manifest import write_table
-from audiorig.evaluate.stages import load_model, probe_model
+from audiorig.data.manifest import read_table, write_table
+from audiorig.evaluate.probing import probe_model
 from audiorig.files import write_json
+from audiorig.models.trained import load_encoder
 from audiorig.provenance import stage
 
 
@@ -16,14 +17,23 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--split", type=Path, required=True, help="folder of the split")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--before", type=Path, help="folder of the model that was adapted, to compare with")
+    parser.add_argument("--segments", type=Path, help="labelled stretches, where the corpus has annotations")
     parser.add_argument("--output", type=Path, required=True, help="written: the scores")
     parser.add_argument("--items", type=Path, help="written: hits by item; by default items.parquet beside the scores")
     arguments = parser.parse_args()
     with stage("probe", beside=arguments.output):
         run = load_run(arguments.config)
         _, root = load_corpus(arguments.corpus)
-        model = load_model(arguments.model)
-        rows, items = probe_model(model, arguments.split, root, run.probe, run.experiment)
+        rows, items = probe_model(
+            load_encoder(arguments.model),
+            arguments.split,
+            root,
+            run.probe,
+            run.experiment,
+            before=load_encoder(arguments.before) if arguments.before else None,
+            segments=read_table(arguments.segments) if arguments.segments else None,
+        )
         write_table(items, arguments.items or arguments.output.with_name("items.parquet"))
         write_json(arguments.output, rows)
 

@@ -14,11 +14,12 @@ def main() -> None:
     parser.add_argument("--configs", type=Path, nargs="+", required=True, help="settings of all stages of the run")
     parser.add_argument("--history", type=Path, required=True, help="losses by step")
     parser.add_argument("--metrics", type=Path, required=True, help="all scores")
-    parser.add_argument("--examples", type=Path, required=True, help="spectrograms to look at")
+    parser.add_argument("--examples", type=Path, help="spectrograms to look at, where the experiment rebuilds clips")
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--validation", type=Path, required=True, help="counts and hours of the corpus")
     parser.add_argument("--invalid", type=Path, required=True, help="problems found by validation")
-    parser.add_argument("--split", type=Path, required=True, help="summary of the split")
+    parser.add_argument("--split", type=Path, required=True, help="summary of the split; its sides lie beside it")
+    parser.add_argument("--manifest", type=Path, help="the corpus' files; must be given where it is private")
     parser.add_argument("--provenance", type=Path, nargs="+", required=True, help="records of all stages")
     parser.add_argument("--against", type=Path, help="paired differences to another run, if there are any")
     parser.add_argument("--output", type=Path, required=True, help="written: results/{run}/report.html")
@@ -28,13 +29,14 @@ def main() -> None:
             configs=arguments.configs,
             history=arguments.history,
             metrics=arguments.metrics,
-            examples=arguments.examples,
             corpus=arguments.corpus,
             validation=arguments.validation,
             invalid=arguments.invalid,
             split=arguments.split,
             provenance=arguments.provenance,
             page=arguments.output,
+            examples=arguments.examples,
+            manifest=arguments.manifest,
             against=arguments.against,
         )
         write_text(arguments.output, build_report(inputs))

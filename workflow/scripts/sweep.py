@@ -19,11 +19,17 @@ def main() -> None:
     for name, meaning in {
         "metrics": "scores of each run",
         "probes": "hits of each run's probes, by item",
-        "reconstructions": "errors of each run's reconstruction, by item",
         "training": "provenance of each run's training",
         "reports": "page of each run",
     }.items():
         parser.add_argument(f"--{name}", type=Path, nargs="+", required=True, help=f"{meaning}, case by case")
+    parser.add_argument(
+        "--reconstructions",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="errors of each run's reconstruction, by item, case by case; none where the experiment rebuilds nothing",
+    )
     parser.add_argument("--output", type=Path, required=True, help="written: results/{sweep}/report.html")
     arguments = parser.parse_args()
     with stage("sweep", beside=arguments.output):
@@ -33,7 +39,7 @@ def main() -> None:
             sweep.runs,
             arguments.metrics,
             arguments.probes,
-            arguments.reconstructions,
+            arguments.reconstructions or [None] * len(sweep.runs),
             arguments.training,
             arguments.reports,
             strict=True,

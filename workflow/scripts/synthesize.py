@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config import DemoCorpus
+from audiorig.config import DemoCorpus, HomeDemoCorpus
 from audiorig.config_stages import load_corpus
-from audiorig.data.corpora import demo
+from audiorig.data.corpora import demo, home_demo
 from audiorig.errors import ConfigError
 from audiorig.provenance import stage
 
@@ -18,9 +18,13 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("synthesize", beside=arguments.output):
         corpus, _ = load_corpus(arguments.corpus)
-        if not isinstance(corpus, DemoCorpus):
-            raise ConfigError(f"{arguments.corpus}: a corpus of kind {corpus.kind!r} is not generated")
-        demo.synthesize(corpus, arguments.output.parent, arguments.workers)
+        match corpus:
+            case DemoCorpus():
+                demo.synthesize(corpus, arguments.output.parent, arguments.workers)
+            case HomeDemoCorpus():
+                home_demo.synthesize(corpus, arguments.output.parent, arguments.workers)
+            case _:
+                raise ConfigError(f"{arguments.corpus}: a corpus of kind {corpus.kind!r} is not generated")
 
 
 if __name__ == "__main__":

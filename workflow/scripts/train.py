@@ -10,10 +10,16 @@ from pathlib import Path
 from audiorig import experiments
 from audiorig.config_stages import load_corpus, load_run, run_name
 from audiorig.data.pretrained import verify
+from audiorig.files import read_json
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train.fit import export, fit
 from audiorig.train.owner import ownership
+
+
+def only(paths: list[Path]) -> Path | None:
+    """The file of an option that not every experiment has."""
+    return paths[0] if paths else None
 
 
 def main() -> None:
@@ -21,12 +27,17 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True, help="settings of the stage")
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--split", type=Path, required=True, help="folder of the split")
-    parser.add_argument("--statistics", type=Path, required=True, help="per-bin statistics of the training side")
+    parser.add_argument(
+        "--statistics", type=Path, nargs="*", default=[], help="per-bin statistics of the training side"
+    )
     parser.add_argument("--pitch", type=Path, nargs="*", default=[], help="shards of measured pitch")
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="shards of a teacher's features")
     parser.add_argument("--reduction", type=Path, nargs="*", default=[], help="scale and axes of these features")
     parser.add_argument(
-        "--pretrained", type=Path, nargs="*", default=[], help="manifest of a teacher that is asked live"
+        "--pretrained", type=Path, nargs="*", default=[], help="manifest of a network: to go on from, or a live teacher"
+    )
+    parser.add_argument(
+        "--copies", type=Path, nargs="*", default=[], help="record of the corpus' copies, to read those"
     )
     parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
     parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
@@ -38,22 +49,23 @@ def main() -> None:
         run = load_run(arguments.config, arguments.set)
         corpus, root = load_corpus(arguments.corpus)
         inputs = experiments.Inputs(
-            arguments.split,
-            root,
-            arguments.statistics,
-            arguments.folder,
-            tuple(arguments.pitch),
-            tuple(arguments.teacher),
-            next(iter(arguments.reduction), None),
-            next((manifest.parent for manifest in arguments.pretrained), None),
+            split=arguments.split,
+            root=Path(read_json(arguments.copies[0])["folder"]) if arguments.copies else root,
+            folder=arguments.folder,
+            statistics=only(arguments.statistics),
+            pitch=tuple(arguments.pitch),
+            teacher=tuple(arguments.teacher),
+            reduction=only(arguments.reduction),
+            pretrained=arguments.pretrained[0].parent if arguments.pretrained else None,
+            is_private=corpus.private,
         )
         if inputs.pretrained is not None:
             verify(inputs.pretrained)  # before a single tensor is read
         experiment = experiments.build(run, inputs)
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()
-        record["w2v_target"] = getattr(experiment.model, "w2v_target", "none")
-        logging.info("w2v_target: %s", record["w2v_target"])
+        record |= experiment.about
+        logging.info("%s", ", ".join(f"{name}: {value}" for name, value in experiment.about.items()))
         history, record["first_step"] = fit(
             experiment,
             run.train,

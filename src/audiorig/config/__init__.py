@@ -11,15 +11,26 @@ from audiorig.config.corpora import (
     DemoCorpus,
     EmiliaCorpus,
     FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
     ManifestConfig,
     Reason,
     SplitConfig,
     ValidationConfig,
 )
 from audiorig.config.probe import ProbeConfig, ProbeTask
-from audiorig.config.runs import STAGES, ReportConfig, Run, WaveMAERun
+from audiorig.config.runs import PUBLISH, STAGES, AnyRun, HomeWav2Vec2Run, ReportConfig, Run, WaveMAERun
 from audiorig.config.sweeps import AblationConfig, Case
 from audiorig.config.train import TrainConfig, TrainingProbeConfig
+from audiorig.config.wav2vec2 import (
+    CollapseConfig,
+    GumbelConfig,
+    HubConfig,
+    LongCropConfig,
+    SeededConfig,
+    SilenceConfig,
+    Wav2Vec2TrainingConfig,
+)
 from audiorig.config.wavemae import (
     DataConfig,
     LossWeights,
@@ -32,15 +43,24 @@ from audiorig.config.wavemae import (
 
 __all__ = [
     "NAME",
+    "PUBLISH",
     "STAGES",
     "AblationConfig",
+    "AnyRun",
     "Case",
+    "CollapseConfig",
     "Corpus",
     "CorpusSection",
     "DataConfig",
     "DemoCorpus",
     "EmiliaCorpus",
     "FolderCorpus",
+    "GumbelConfig",
+    "HomeCorpus",
+    "HomeDemoCorpus",
+    "HomeWav2Vec2Run",
+    "HubConfig",
+    "LongCropConfig",
     "LossWeights",
     "ManifestConfig",
     "Name",
@@ -52,12 +72,15 @@ __all__ = [
     "ReportConfig",
     "Run",
     "Section",
+    "SeededConfig",
+    "SilenceConfig",
     "SpectrogramConfig",
     "SplitConfig",
     "TeacherConfig",
     "TrainConfig",
     "TrainingProbeConfig",
     "ValidationConfig",
+    "Wav2Vec2TrainingConfig",
     "WaveMAEModelConfig",
     "WaveMAERun",
 ]

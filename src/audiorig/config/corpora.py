@@ -22,6 +22,7 @@ Reason = Literal[
     "truncated",
     "non_finite",
     "too_short",
+    "too_long",
     "near_silent",
     "size_wrap",
     "clipping",
@@ -35,6 +36,7 @@ class ValidationConfig(Section):
     """Bounds of the checks that every file goes through."""
 
     min_duration_sec: float = Field(0.3, ge=0, description="Shorter files are left out (too_short).")
+    max_duration_sec: float | None = Field(None, gt=0, description="Longer files are left out (too_long).")
     near_silent_dbfs: float = Field(
         -60.0, lt=0, description="Files whose RMS level is below are left out (near_silent)."
     )
@@ -101,6 +103,14 @@ class CorpusSection(Section):
     title: str = Field("", description="One line for the report.")
     license: str = Field("unknown", description="Licence of the audio, printed in the report.")
     source: str = Field("", description="Where the audio comes from, printed in the report.")
+    private: bool = Field(
+        False,
+        description="Participants, paths and audio stay out of reports, TensorBoard, model cards and uploads; "
+        "pseudonyms stand there instead.",
+    )
+    cache_root: str = Field(
+        "cache", description="Folder for copies that runs with data.cached read; $VARIABLES and ~ are expanded."
+    )
     sha1: bool = Field(False, description="Compute the SHA-1 of every file (reads every byte once).")
     manifest: ManifestConfig = ManifestConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -161,4 +171,48 @@ class EmiliaCorpus(CorpusSection):
     keep_text: bool = Field(False, description="Keep the transcripts, as column text; they double the manifest.")
 
 
-Corpus = Annotated[DemoCorpus | FolderCorpus | EmiliaCorpus, Field(discriminator="kind")]
+PRIVATE = CorpusSection.model_fields["private"].description
+
+
+class HomeDemoCorpus(CorpusSection):
+    """Long recordings of homes, generated: voices near and far, a child, pauses and noise, with known truth."""
+
+    kind: Literal["home-demo"] = Field(description="Home recordings that are generated on this machine.")
+    seed: int = Field(0, ge=0, description="Seed of everything.")
+    num_participants: int = Field(
+        12, ge=12, le=24, description="Homes: half for training, a quarter each for dev and test."
+    )
+    recordings_per_participant: int = Field(1, ge=1, le=9, description="Recordings of each home.")
+    minutes: float = Field(6.0, ge=0.5, description="Length of a recording.")
+    private: bool = Field(True, description=PRIVATE)
+
+
+class HomeCorpus(CorpusSection):
+    """Long recordings of homes, as teams keep them: a tree of WAV and FLAC, or a ChildProject folder."""
+
+    kind: Literal["home"] = Field(description="Long recordings of homes.")
+    root: str = Field(
+        description="Folder of the audio (raw_audio_root), outside the project; $VARIABLES and ~ are expanded."
+    )
+    extensions: tuple[str, ...] = Field(
+        (".wav", ".flac", ".w64", ".rf64", ".aiff", ".aif"),
+        description="File names that are listed (allowed_ext), in any case.",
+    )
+    participant_pattern: str | None = Field(
+        None,
+        description="Regular expression with a group (?P<participant>...) that is looked for in the path below root; "
+        "where it does not match, or if not given, the participant is unknown.",
+    )
+    recordings: str | None = Field(
+        "metadata/recordings.csv",
+        description="ChildProject's table inside root, read where it is present: child_id, recording_filename.",
+    )
+    annotations: str | None = Field(
+        None,
+        description="CSV inside root of labelled stretches: recording_filename, segment_onset, segment_offset (ms), "
+        "then labels such as speaker_type.",
+    )
+    private: bool = Field(True, description=PRIVATE)
+
+
+Corpus = Annotated[DemoCorpus | FolderCorpus | EmiliaCorpus | HomeDemoCorpus | HomeCorpus, Field(discriminator="kind")]

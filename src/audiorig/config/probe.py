@@ -11,6 +11,12 @@ class ProbeTask(Section):
     """One question asked of frozen features: which label, learnt from which rows, tested on which."""
 
     label: str = Field(description="Manifest column to predict.")
+    items: Literal["files", "segments"] = Field(
+        "files", description="What is classified: whole files, or labelled stretches of them (the corpus' annotations)."
+    )
+    max_items: int = Field(
+        0, ge=0, description="Items of each side, at most, spread over labels and groups; 0: all of them."
+    )
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Keep rows whose column holds one of these values."
     )

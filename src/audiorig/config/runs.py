@@ -1,12 +1,13 @@
 """Runs: one experiment with all its settings."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from audiorig.config.base import Name, Section
 from audiorig.config.probe import ProbeConfig
 from audiorig.config.train import TrainConfig
+from audiorig.config.wav2vec2 import HubConfig, LongCropConfig, Wav2Vec2TrainingConfig
 from audiorig.config.wavemae import DataConfig, PitchConfig, SpectrogramConfig, TeacherConfig, WaveMAEModelConfig
 
 
@@ -20,35 +21,64 @@ class ReportConfig(Section):
     )
 
 
-class WaveMAERun(Section):
-    """One run of the masked autoencoder."""
+class AnyRun(Section):
+    """What every run has, whatever its experiment."""
 
-    experiment: Literal["wavemae"] = Field(description="Which experiment this is.")
     achieves: str = Field("", description="What the run should reach, and what it costs.")
     seed: int = Field(0, ge=0, description="Seed of weights, crops, masks and order.")
     seeds: tuple[int, ...] = Field(
         (), description="Several seeds: each is trained in results/{run}/seed-{k}, and the report joins them."
     )
+    train: TrainConfig = TrainConfig()
+    probe: ProbeConfig = ProbeConfig()
+    report: ReportConfig = ReportConfig()
+    hub: HubConfig = HubConfig()
+
+    # What each stage reads, besides the experiment's name.
+    stages: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def stage(self, name: str) -> dict[str, Any]:
+        """The settings that one stage of the workflow reads, as plain data."""
+        return self.model_dump(mode="json", include={"experiment", *self.stages[name]})
+
+
+class WaveMAERun(AnyRun):
+    """One run of the masked autoencoder."""
+
+    experiment: Literal["wavemae"] = Field(description="Which experiment this is.")
     data: DataConfig = DataConfig()
     spectrogram: SpectrogramConfig = SpectrogramConfig()
     pitch: PitchConfig = PitchConfig()
     teacher: TeacherConfig = TeacherConfig()
     model: WaveMAEModelConfig = Field(default_factory=lambda: WaveMAEModelConfig.model_validate({}))
-    train: TrainConfig = TrainConfig()
-    probe: ProbeConfig = ProbeConfig()
-    report: ReportConfig = ReportConfig()
 
-    def stage(self, name: str) -> dict[str, Any]:
-        """The settings that one stage of the workflow reads, as plain data."""
-        sections = {
-            "data": ("experiment", "data", "spectrogram"),
-            "features": ("experiment", "pitch", "teacher"),
-            "train": ("experiment", "seed", "data", "spectrogram", "pitch", "teacher", "model", "train"),
-            "probe": ("experiment", "probe"),
-            "report": ("experiment", "achieves", "report"),
-        }[name]
-        return self.model_dump(mode="json", include=set(sections))
+    stages: ClassVar[dict[str, tuple[str, ...]]] = {
+        "data": ("data", "spectrogram"),
+        "features": ("pitch", "teacher"),
+        "train": ("seed", "data", "spectrogram", "pitch", "teacher", "model", "train"),
+        "probe": ("probe",),
+        "report": ("achieves", "report"),
+        "publish": ("hub",),
+    }
 
 
-Run = WaveMAERun  # grows into a union, told apart by `experiment`
-STAGES = ("data", "features", "train", "probe", "report")
+class HomeWav2Vec2Run(AnyRun):
+    """One run of continued wav2vec2 pre-training on long recordings."""
+
+    experiment: Literal["homewav2vec2"] = Field(description="Which experiment this is.")
+    data: LongCropConfig = LongCropConfig()
+    model: Wav2Vec2TrainingConfig = Wav2Vec2TrainingConfig()
+
+    stages: ClassVar[dict[str, tuple[str, ...]]] = {
+        "data": ("data",),
+        "features": (),
+        "train": ("seed", "data", "model", "train"),
+        "probe": ("probe",),
+        "report": ("achieves", "report"),
+        "publish": ("hub",),
+    }
+
+
+Run = Annotated[WaveMAERun | HomeWav2Vec2Run, Field(discriminator="experiment")]
+STAGES = ("data", "features", "train", "probe", "report")  # what a page tells of
+PUBLISH = "publish"  # one more, which changes nothing of a run

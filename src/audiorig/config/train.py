@@ -29,12 +29,14 @@ class TrainConfig(Section):
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(0.05, ge=0, description="AdamW decay; none on norms, biases, GRN and tokens.")
     betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW momenta.")
+    epsilon: float = Field(1e-8, gt=0, description="AdamW's least denominator.")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises.")
     schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the rate after warm-up.")
     min_lr_share: float = Field(0.01, ge=0, le=1, description="Last rate of the cosine, as a share of the peak.")
     clip_norm: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bfloat16 on GPUs that have it, float32 elsewhere."
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="auto: bfloat16 on GPUs that have it, float32 elsewhere; fp16: for GPUs without bfloat16.",
     )
     cpu_threads: int = Field(2, ge=1, description="Threads of one process; results are equal for equal counts only.")
     max_bad_steps: int = Field(10, ge=1, description="Steps in a row with a non-finite gradient before the run stops.")

@@ -129,6 +129,11 @@ class PretrainedConfig(Section):
         default_factory=dict, description="Known digests by file name, checked beside those that the Hub states."
     )
     license: str = Field("unknown", description="Licence of the weights.")
+    convert: bool = Field(
+        False,
+        description="For commits that hold only pytorch_model.bin: it is read without running code, written anew as "
+        "model.safetensors, and deleted.",
+    )
 
 
 class LossWeights(Section):

@@ -1,6 +1,7 @@
 """Checking one file: what its header says, what its samples are, and whether the two agree."""
 
 import errno
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -128,13 +129,14 @@ def _judge(stats: dict[str, Any], stream: Stream, num_samples: int, bounds: Vali
     duration, rate, channels = stats["measured_duration_sec"], stream.sample_rate_hz, stream.channels
     lowest, highest = bounds.min_sample_rate_hz, bounds.max_sample_rate_hz
     level, clipped, offset = stats["rms_dbfs"], stats["clipping_share"], stats["dc_offset"]
-    bad_samples = stats["num_non_finite"]
+    bad_samples, longest = stats["num_non_finite"], bounds.max_duration_sec or math.inf
     promised = stream.header.num_frames if stream.header else stream.num_promised
     short_by, may_lack = promised - num_samples, MP3_FRAME if stream.codec.startswith("mp") else 0
     checks: list[tuple[Reason, bool, str, float, float]] = [  # reason, is it so, what the value is, value, bound
         ("truncated", short_by > may_lack, "samples that the header promises are absent", short_by, may_lack),
         ("non_finite", bad_samples > 0, "samples that are NaN or infinite", bad_samples, 0),
         ("too_short", duration < bounds.min_duration_sec, "seconds", duration, bounds.min_duration_sec),
+        ("too_long", duration > longest, "seconds", duration, longest),
         ("near_silent", level < bounds.near_silent_dbfs, "dBFS", level, bounds.near_silent_dbfs),
         ("clipping", clipped > bounds.clipping_share, "share of samples", clipped, bounds.clipping_share),
         ("dc_offset", abs(offset) > bounds.dc_offset, "mean sample", offset, bounds.dc_offset),

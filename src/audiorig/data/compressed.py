@@ -71,6 +71,8 @@ class CodedFile:
         if self._file.format == "FLAC" and self._file.frames >= UNKNOWN:
             self._write_length(self._find_end())
         self._was_read = False
+        # 16 bits as they are: half the memory to write and to read again.
+        self._dtype = "int16" if self._file.subtype == "PCM_16" else "float32"
         codec = codec_of(self._file)
         num_samples = self._file.frames
         if codec in MPEG and not self._has_length():
@@ -88,14 +90,14 @@ class CodedFile:
         return soundfile.SoundFile(io.BufferedReader(stretch))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
-        """Samples (T, C), float32."""
+        """Samples (T, C): int16 where that is all there is, float32 elsewhere."""
         first = self._first(start)
         if self.info.codec == "vorbis" and self._was_read:
             self._file.close()
             self._file = self._open()
         self._was_read = True
         self._file.seek(first)
-        samples = self._file.read(stop - first, dtype="float32", always_2d=True)
+        samples = self._file.read(stop - first, dtype=self._dtype, always_2d=True)
         if len(samples) != stop - first:
             ended = first + len(samples)
             raise ValueError(f"the header promises {self.info.num_samples} samples, but reading ended at {ended}")

@@ -66,7 +66,7 @@ def mix_down(samples: NDArray[Any]) -> Samples:
     """
     channels = samples.shape[1]
     if samples.dtype == np.int16:
-        total = samples[:, 0] if channels == 1 else np.add(samples[:, 0], samples[:, 1], dtype=np.int32)
+        total = samples[:, 0] if channels == 1 else _sum_of_two(samples)
         for channel in range(2, channels):
             total += samples[:, channel]
         mixed: Samples = total.astype(np.float32)  # faster than a product of two types
@@ -79,6 +79,18 @@ def mix_down(samples: NDArray[Any]) -> Samples:
         mixed += samples[:, channel]
     mixed *= np.float32(1 / channels)
     return mixed
+
+
+def _sum_of_two(samples: NDArray[np.int16]) -> NDArray[np.int32]:
+    """The sum of the first two channels."""
+    if samples.shape[1] > 2 or not samples.flags.c_contiguous:
+        return np.add(samples[:, 0], samples[:, 1], dtype=np.int32)
+    # Both as one word each, cut by shifts: half the time of adding columns that are widened one by one.
+    pairs = samples.view(np.int32)[:, 0]
+    total, other = pairs >> 16, pairs << 16
+    other >>= 16
+    total += other
+    return total
 
 
 def _decode(stored: NDArray[Any], codec: Codec) -> NDArray[np.generic]:

@@ -2,7 +2,8 @@
 
 A cache folder is complete or absent: files are fetched into a hidden folder beside it, compared
 with what the Hub states of that commit, and renamed into place. Only weights that cannot run
-code are taken (safetensors) and the settings beside them; a pickle never is.
+code are kept (safetensors) and the settings beside them. A pickle is fetched only where the
+settings say ``convert``, and only to be written anew: it is gone before the folder is complete.
 """
 
 import hashlib
@@ -25,11 +26,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import disable_progress_bars
 
 from audiorig.config import PretrainedConfig
+from audiorig.data.pickled_weights import to_safetensors
 from audiorig.errors import DataError
 from audiorig.files import file_digest, flush_to_disk, read_json, write_json
 
 MANIFEST = "manifest.json"
 SUFFIXES = (".safetensors", ".json", ".txt")
+PICKLE, CONVERTED = "pytorch_model.bin", "model.safetensors"
 BESIDE = (MANIFEST, f"{MANIFEST}.provenance.json")  # written by us, not part of the model
 
 log = logging.getLogger(__name__)
@@ -133,7 +136,10 @@ def verify(folder: Path, settings: PretrainedConfig | None = None) -> dict[str, 
 
 
 def _listed(api: HfApi, settings: PretrainedConfig) -> tuple[list[Stated], str]:
-    """Files of the commit that are wanted, in order, and the licence that the Hub names."""
+    """Files of the commit that are wanted, in order, and the licence that the Hub names.
+
+    The one pickle that may be among them is ``PICKLE``, where it is to be converted.
+    """
     info = api.model_info(settings.hub_id, revision=settings.revision, files_metadata=True)
     where = f"{settings.hub_id} at {settings.revision}"
     if info.sha != settings.revision:
@@ -141,18 +147,28 @@ def _listed(api: HfApi, settings: PretrainedConfig) -> tuple[list[Stated], str]:
     stated = []
     for each in sorted(info.siblings or [], key=lambda each: each.rfilename):
         parts = PurePosixPath(each.rfilename).parts
-        if each.rfilename.endswith(SUFFIXES) and ".." not in parts and parts[0] != "/" and parts != (MANIFEST,):
+        is_kind = each.rfilename.endswith(SUFFIXES) or (settings.convert and parts == (PICKLE,))
+        if is_kind and ".." not in parts and parts[0] != "/" and parts != (MANIFEST,):
             sha256 = each.lfs.sha256 if each.lfs else None
             stated.append(Stated(each.rfilename, int(each.size or 0), sha256, None if sha256 else each.blob_id))
-    if not any(each.path.endswith(".safetensors") for each in stated):
-        raise DataError(
-            f"{where}: there are no safetensors weights, and pickles are never fetched: pin a commit that has them "
-            "(the Hub's conversions lie at refs/pr/N of the model)"
-        )
+    _check_weights(settings, {each.path for each in stated}, where)
     if unknown := sorted(set(settings.sha256) - {each.path for each in stated}):
         raise DataError(f"{where}: there is no {unknown[0]}: correct sha256 in config/pretrained.yaml")
     hub_license = (info.card_data.get("license") if info.card_data else None) or "unknown"
     return stated, settings.license if settings.license != "unknown" else str(hub_license)
+
+
+def _check_weights(settings: PretrainedConfig, paths: set[str], where: str) -> None:
+    has_safetensors = any(path.endswith(".safetensors") for path in paths)
+    if settings.convert and has_safetensors:
+        raise DataError(f"{where}: there are safetensors weights: take convert out of config/pretrained.yaml")
+    if settings.convert and PICKLE not in paths:
+        raise DataError(f"{where}: there is no {PICKLE} to convert: correct the entry in config/pretrained.yaml")
+    if not settings.convert and not has_safetensors:
+        raise DataError(
+            f"{where}: there are no safetensors weights, and pickles are not taken as they are: pin a commit that has "
+            "them (the Hub's conversions lie at refs/pr/N of the model), or set convert: true"
+        )
 
 
 def _fetch_file(api: HfApi, settings: PretrainedConfig, file: Stated, folder: Path, aside: Path) -> None:
@@ -193,15 +209,17 @@ def _put_in_place(
 ) -> dict[str, Any]:
     """Write the manifest and let the finished folder take the place of an earlier one."""
     shutil.rmtree(aside / ".cache", ignore_errors=True)  # huggingface_hub's notes of what it fetched
-    wanted = {each.path for each in stated}
+    origin = _convert(settings, aside) if settings.convert else {}
+    wanted = {CONVERTED if each.path == PICKLE else each.path for each in stated}
     for path in sorted(aside.rglob("*")):
         if path.is_file() and path.relative_to(aside).as_posix() not in wanted:
             path.unlink()  # of an earlier attempt, at another commit
     files = []
-    for each in stated:
-        flush_to_disk(aside / each.path)
-        files.append({"path": each.path, "size": each.size, "sha256": file_digest(aside / each.path)})
-    manifest = {"hub_id": settings.hub_id, "revision": settings.revision, "license": license, "files": files}
+    for name in sorted(wanted):
+        path = aside / name
+        flush_to_disk(path)
+        files.append({"path": name, "size": path.stat().st_size, "sha256": file_digest(path)})
+    manifest = {"hub_id": settings.hub_id, "revision": settings.revision, "license": license, "files": files, **origin}
     write_json(aside / MANIFEST, manifest)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -211,6 +229,19 @@ def _put_in_place(
     flush_to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
     return manifest
+
+
+def _convert(settings: PretrainedConfig, aside: Path) -> dict[str, Any]:
+    """Write the pickle anew and delete it; what the manifest says of it."""
+    pickled = aside / PICKLE
+    said = {"path": PICKLE, "size": pickled.stat().st_size, "sha256": file_digest(pickled)}
+    try:
+        to_safetensors(pickled, aside / CONVERTED)
+    except DataError as error:
+        pickled.unlink()
+        raise DataError(f"{settings.hub_id} at {settings.revision}: {error}") from None
+    pickled.unlink()
+    return {"converted_from": said}
 
 
 def _unreachable(where: str, folder: Path, error: Exception) -> DataError:

@@ -42,6 +42,7 @@ MEANINGS: dict[Reason, Meaning] = {
     "truncated": Meaning("error", "it holds less audio than its header promises", "fetch it again"),
     "non_finite": Meaning("error", "samples that are NaN or infinite", "write it again"),
     "too_short": Meaning("error", "shorter than validation.min_duration_sec", "lower the bound if that is meant"),
+    "too_long": Meaning("error", "longer than validation.max_duration_sec", "raise the bound if that is meant"),
     "near_silent": Meaning("error", "RMS below validation.near_silent_dbfs", "lower the bound if that is meant"),
     "size_wrap": Meaning("warning", "over 4 GiB with a 32-bit size; read to its real end", "write it as RF64"),
     "clipping": Meaning("warning", "more samples at full scale than validation.clipping_share", "listen to it"),

@@ -1,6 +1,6 @@
 """Frozen features: one vector per piece and layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -30,17 +30,31 @@ def embed(encoder: Encoder, pieces: Pieces, batch_size: int, name: str) -> dict[
         Layer name -> (n, 2 D): ``block-1`` ..., ``final`` (after the last norm), and ``all``, the
         blocks side by side.
     """
-    found: dict[str, list[tuple[int, np.ndarray]]] = {}
-    progress = tqdm(total=len(pieces), desc=f"embed {name}", unit="clip", mininterval=1)
+    return embed_all({name: encoder}, pieces, batch_size)[name]
+
+
+def embed_all(encoders: Mapping[str, Encoder], pieces: Pieces, batch_size: int) -> dict[str, dict[str, Floats]]:
+    """What ``embed`` gives, of several encoders; each piece is read once."""
+    found: dict[str, dict[str, list[tuple[int, np.ndarray]]]] = {name: {} for name in encoders}
+    progress = tqdm(total=len(pieces), desc=f"embed {', '.join(encoders)}", unit="clip", mininterval=1)
     with random_state_fence(), torch.no_grad():
         for indices, waveform, lengths in batches(pieces, batch_size):
-            output = encoder.encode(waveform, lengths)
-            layers = {f"block-{number}": layer for number, layer in enumerate(output.layers, start=1)}
-            for layer, frames in {**layers, LAST: output.features}.items():
-                vectors = pool(frames.float(), ~output.is_padding).cpu().numpy()
-                found.setdefault(layer, []).extend(zip(indices, vectors, strict=True))
+            for name, encoder in encoders.items():
+                for layer, vectors in _pooled(encoder.encode(waveform, lengths)):
+                    found[name].setdefault(layer, []).extend(zip(indices, vectors, strict=True))
             progress.update(len(indices))
     progress.close()
+    return {name: _with_all_blocks(layers) for name, layers in found.items()}
+
+
+def _pooled(output: EncoderOutput) -> Iterator[tuple[str, np.ndarray]]:
+    """Layer names, and a vector of each item, (B, 2 D)."""
+    layers = {f"block-{number}": layer for number, layer in enumerate(output.layers, start=1)}
+    for layer, frames in {**layers, LAST: output.features}.items():
+        yield layer, pool(frames.float(), ~output.is_padding).cpu().numpy()
+
+
+def _with_all_blocks(found: Mapping[str, list[tuple[int, np.ndarray]]]) -> dict[str, Floats]:
     features = {layer: _in_order(rows) for layer, rows in found.items()}
     blocks = [features[layer] for layer in features if layer != LAST]
     return {**features, ALL_BLOCKS: np.concatenate(blocks, axis=1)}

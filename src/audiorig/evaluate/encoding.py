@@ -18,20 +18,26 @@ from audiorig.data.audio import Samples, read_window, source_of_row
 from audiorig.data.reasons import MEANINGS
 from audiorig.errors import DataError
 from audiorig.evaluate.embed import ALL_BLOCKS, LAST
-from audiorig.evaluate.feature_rows import Encoded, Wanted, latent_width
+from audiorig.evaluate.feature_rows import Encoded, Layers, Wanted
 from audiorig.evaluate.windows import Geometry, Window, cut
-from audiorig.models.encoder import PatchEncoder
 from audiorig.models.outputs import EncoderOutput
+from audiorig.models.trained import TrainedEncoder
 from audiorig.randomness import random_state_fence
 
-MAX_BATCH_SEC = 120.0  # audio that is encoded at once: with base, a gigabyte
 CHUNK_WINDOWS = 1024  # windows that are sorted by length and written together, ...
 CHUNK_FLOATS = 2**25  # ... but fewer if their frames would fill more than 128 MB
 
 
-def layer_names(model: PatchEncoder) -> list[str]:
-    """What can be asked for."""
-    return [LAST, ALL_BLOCKS, *(f"block-{number}" for number in range(1, len(model.blocks) + 1))]
+def layers_of(model: TrainedEncoder) -> Layers:
+    """What it gives, found by giving it a second of silence."""
+    rate = model.sample_rate_hz
+    with random_state_fence(), torch.no_grad():
+        output = model.encode(*(each.to(device_of(model)) for each in (torch.zeros(1, rate), torch.tensor([rate]))))
+    return Layers(len(output.layers), output.features.shape[-1])
+
+
+def device_of(model: TrainedEncoder) -> torch.device:
+    return next(model.parameters()).device
 
 
 def select_layer(output: EncoderOutput, layer: str) -> torch.Tensor:
@@ -73,19 +79,20 @@ class Reader:
 
 
 def encode_all(
-    model: PatchEncoder, reader: Reader, geometry: Geometry, wanted: Wanted
+    model: TrainedEncoder, layers: Layers, reader: Reader, geometry: Geometry, wanted: Wanted
 ) -> Iterator[tuple[list[Window], list[Encoded]]]:
     """Chunk by chunk: windows in order, and what became of them."""
     total = float(reader.seconds.sum())
+    width = layers.width * layers.side_by_side(wanted.layer)
     with (
         random_state_fence(),
         torch.no_grad(),
         tqdm(total=math.ceil(total), desc="embed", unit="s of audio", unit_scale=True, mininterval=1) as bar,
         ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="read") as pool,
     ):
-        for chunk in _chunks(reader, geometry, wanted, latent_width(model, wanted)):
+        for chunk in _chunks(reader, geometry, wanted, width):
             encoded: list[Encoded] = [""] * len(chunk)
-            batches = list(_batches(chunk, wanted.batch_size, geometry.sample_rate_hz))
+            batches = list(_batches(chunk, wanted.batch_size, geometry))
             coming: list[list[Future[Samples | str]]] = []
             for number, batch in enumerate(batches):
                 # One batch is read ahead while the encoder works.
@@ -113,13 +120,14 @@ def _chunks(reader: Reader, geometry: Geometry, wanted: Wanted, width: int) -> I
         yield chunk
 
 
-def _batches(chunk: list[Window], batch_size: int, rate_hz: int) -> Iterator[list[int]]:
+def _batches(chunk: list[Window], batch_size: int, geometry: Geometry) -> Iterator[list[int]]:
     """Windows of like length, by their place in the chunk; the longest first, as memory then fails at once."""
     order = sorted(range(len(chunk)), key=lambda index: -chunk[index].expected)
+    most = geometry.max_batch_sec * geometry.sample_rate_hz
     batch: list[int] = []
     for index in order:
         longest = chunk[batch[0]].expected if batch else 0
-        if batch and (len(batch) >= batch_size or (len(batch) + 1) * longest > MAX_BATCH_SEC * rate_hz):
+        if batch and (len(batch) >= batch_size or (len(batch) + 1) * longest > most):
             yield batch
             batch = []
         batch.append(index)
@@ -127,14 +135,15 @@ def _batches(chunk: list[Window], batch_size: int, rate_hz: int) -> Iterator[lis
         yield batch
 
 
-def _encode(model: PatchEncoder, read: list[Samples | str], layer: str) -> list[Encoded]:
+def _encode(model: TrainedEncoder, read: list[Samples | str], layer: str) -> list[Encoded]:
     """The real frames (n, K) of each waveform."""
     waveforms = [torch.from_numpy(samples) for samples in read if not isinstance(samples, str)]
     if not waveforms:
         return [*read]
     lengths = torch.tensor([len(waveform) for waveform in waveforms])
     padded = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
-    output = model.encode(padded.to(model.device), lengths.to(model.device))
+    device = device_of(model)
+    output = model.encode(padded.to(device), lengths.to(device))
     frames = select_layer(output, layer).float().cpu().numpy()
     counts = iter((~output.is_padding).sum(1).tolist())
     rows = iter(frames)

@@ -18,12 +18,11 @@ from audiorig.config import FolderCorpus
 from audiorig.data.listing import Listing
 from audiorig.data.manifest import assemble_manifest, build_manifest, read_table, scan_corpus
 from audiorig.errors import DataError
-from audiorig.evaluate.encoding import Reader, encode_all, layer_names
+from audiorig.evaluate.encoding import Reader, encode_all, layers_of
 from audiorig.evaluate.feature_rows import ClipRows, Failure, FrameRows, Wanted
 from audiorig.evaluate.windows import Geometry
 from audiorig.files import written_aside
-from audiorig.models.encoder import PatchEncoder
-from audiorig.models.trained import config_digest, weights_digest
+from audiorig.models.trained import TrainedEncoder, config_digest, weights_digest
 
 EXTENSIONS = (*FolderCorpus.model_fields["extensions"].default, ".aif", ".aiff", ".au", ".caf", ".tar")
 
@@ -78,7 +77,7 @@ def _no_audio(folder: Path) -> str:
     return f"{folder}: no audio found; looked for names that end in {', '.join(EXTENSIONS)}"
 
 
-def extract(model: PatchEncoder, clips: pd.DataFrame, root: Path, output: Path, wanted: Wanted) -> Extracted:
+def extract(model: TrainedEncoder, clips: pd.DataFrame, root: Path, output: Path, wanted: Wanted) -> Extracted:
     """Write the features of all clips that can be read.
 
     ``output`` gets the columns ``wav_path, duration_sec, embedding`` (clip) or ``wav_path, frame,
@@ -88,19 +87,19 @@ def extract(model: PatchEncoder, clips: pd.DataFrame, root: Path, output: Path, 
     Raises:
         DataError: if the layer does not exist, or no file can be read.
     """
-    geometry = Geometry.of(model)
-    if wanted.layer not in (names := layer_names(model)):
-        raise DataError(f"--layer {wanted.layer}: this model has {', '.join(names)}")
+    geometry, layers = Geometry.of(model), layers_of(model)
+    if wanted.layer not in layers.names:
+        raise DataError(f"--layer {wanted.layer}: this model has {', '.join(layers.names)}")
     if wanted.max_sec * geometry.latent_hz < 4 * geometry.reach:
         least = 4 * geometry.reach / geometry.latent_hz
         raise DataError(f"--window-sec {wanted.max_sec:g}: windows overlap by what a latent sees; at least {least:.1f}")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.nn.Module.to(model, device).eval()
-    rows = ClipRows(model, clips, wanted) if wanted.level == "clip" else FrameRows(model, clips, wanted)
+    rows = (ClipRows if wanted.level == "clip" else FrameRows)(layers, geometry, clips, wanted)
     reader = Reader(clips, root, geometry)
     with written_aside(output) as aside:
         with pq.ParquetWriter(aside, rows.schema(_metadata(model, geometry, wanted)), compression="zstd") as writer:
-            for windows, encoded in encode_all(model, reader, geometry, wanted):
+            for windows, encoded in encode_all(model, layers, reader, geometry, wanted):
                 for window, result in zip(windows, encoded, strict=True):
                     rows.add(window, result)
                 if table := rows.take():
@@ -113,7 +112,7 @@ def extract(model: PatchEncoder, clips: pd.DataFrame, root: Path, output: Path, 
     return Extracted(len(clips) - num_whole, rows.num_rows, rows.width, failures)
 
 
-def _metadata(model: PatchEncoder, geometry: Geometry, wanted: Wanted) -> dict[str, str]:
+def _metadata(model: TrainedEncoder, geometry: Geometry, wanted: Wanted) -> dict[str, str]:
     facts = {
         "config_digest": config_digest(model),
         "weights_digest": weights_digest(model),

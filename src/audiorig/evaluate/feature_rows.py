@@ -11,7 +11,6 @@ import pyarrow as pa
 from audiorig.evaluate.embed import ALL_BLOCKS, LAST
 from audiorig.evaluate.intervals import Floats
 from audiorig.evaluate.windows import Geometry, Window
-from audiorig.models.encoder import PatchEncoder
 
 Encoded = np.ndarray | str  # frames that are kept (n, K), or why there are none
 
@@ -43,21 +42,32 @@ class Failure:
     frames_written: int
 
 
-def latent_width(model: PatchEncoder, wanted: Wanted) -> int:
-    """Floats of a latent."""
-    return model.shape.width * (len(model.blocks) if wanted.layer == ALL_BLOCKS else 1)
+@dataclass(frozen=True)
+class Layers:
+    """What an encoder gives: so many blocks, and floats of a latent in each."""
+
+    num_blocks: int
+    width: int
+
+    @property
+    def names(self) -> list[str]:
+        """What can be asked for."""
+        return [LAST, ALL_BLOCKS, *(f"block-{number}" for number in range(1, self.num_blocks + 1))]
+
+    def side_by_side(self, layer: str) -> int:
+        """Blocks that a layer consists of."""
+        return self.num_blocks if layer == ALL_BLOCKS else 1
 
 
 class _Rows(ABC):
     """Collects what becomes a row group; a file is given up at its first window that fails."""
 
-    def __init__(self, model: PatchEncoder, clips: pd.DataFrame, wanted: Wanted) -> None:
-        self.model, self.wanted = model, wanted
+    def __init__(self, layers: Layers, geometry: Geometry, clips: pd.DataFrame, wanted: Wanted) -> None:
+        self.geometry, self.wanted = geometry, wanted
         self.paths = clips["wav_path"].astype(str).tolist()
         self.seconds = pd.to_numeric(clips["duration_sec"]).to_numpy(np.float64, na_value=np.nan)
-        self.geometry = Geometry.of(model)
         self.num_rows = 0
-        self.width = latent_width(model, wanted)
+        self.width = layers.width * layers.side_by_side(wanted.layer)
         self._reasons: dict[int, str] = {}
         self._written: dict[int, int] = {}
 
@@ -85,10 +95,10 @@ class _Rows(ABC):
 class ClipRows(_Rows):
     """A row per file: its frames are summed up window by window."""
 
-    def __init__(self, model: PatchEncoder, clips: pd.DataFrame, wanted: Wanted) -> None:
-        super().__init__(model, clips, wanted)
+    def __init__(self, layers: Layers, geometry: Geometry, clips: pd.DataFrame, wanted: Wanted) -> None:
+        super().__init__(layers, geometry, clips, wanted)
         self.width *= 2 if wanted.pool == "mean+std" else 1
-        self._num_layers = len(model.blocks) if wanted.layer == ALL_BLOCKS else 1
+        self._num_layers = layers.side_by_side(wanted.layer)
         self._sums: tuple[int, Floats, Floats] | None = None
         self._done: list[tuple[int, np.ndarray]] = []
 
@@ -135,8 +145,8 @@ class ClipRows(_Rows):
 class FrameRows(_Rows):
     """A row per latent: what a window gives is written, and forgotten."""
 
-    def __init__(self, model: PatchEncoder, clips: pd.DataFrame, wanted: Wanted) -> None:
-        super().__init__(model, clips, wanted)
+    def __init__(self, layers: Layers, geometry: Geometry, clips: pd.DataFrame, wanted: Wanted) -> None:
+        super().__init__(layers, geometry, clips, wanted)
         self._parts: list[tuple[int, int, np.ndarray]] = []
 
     def schema(self, metadata: dict[str, str]) -> pa.Schema:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from audiorig.config import ProbeTask
 from audiorig.errors import DataError
+from audiorig.evaluate.segments import join_segments, without_contradictions
+from audiorig.evaluate.selection import spread_evenly
 from audiorig.randomness import keyed_generator
 
 Indices = NDArray[np.int64]
@@ -22,13 +24,22 @@ class Fold:
     test: Indices
 
 
-def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
-    """The rows that a task is about, with a column ``split_side``.
+def task_rows(
+    sides: dict[str, pd.DataFrame], task: ProbeTask, segments: pd.DataFrame | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """The rows that a task is about, files or stretches of them, with a column ``split_side``.
+
+    Args:
+        sides: rows of the split.
+        segments: labelled stretches, for tasks that ask about these (see ``join_segments``).
+        seed: of the draw where there are more than ``task.max_items`` on a side.
 
     Raises:
         DataError: if a column is missing or no row is left.
     """
     rows = pd.concat([table.assign(split_side=side) for side, table in sides.items()], ignore_index=True)
+    if task.items == "segments":
+        rows = join_segments(rows, segments, task)
     for column in (task.label, task.group, *task.where, *([task.column] if task.column else [])):
         if column not in rows:
             raise DataError(
@@ -37,8 +48,17 @@ def task_rows(sides: dict[str, pd.DataFrame], task: ProbeTask) -> pd.DataFrame:
     for column, values in task.where.items():
         rows = rows[rows[column].isin(values)]
     rows = rows[rows[task.label].notna() & (rows[task.label] != "")]
+    if task.items == "segments":
+        rows = without_contradictions(rows, task)
     if rows.empty:
         raise DataError(f"probe task on {task.label!r}: no row is left by where: {task.where}")
+    if task.max_items:
+        rows = pd.concat(
+            [
+                spread_evenly(of_side, task.label, task.group, task.max_items, seed, str(side), task.label)
+                for side, of_side in rows.groupby("split_side", sort=True)
+            ]
+        ).sort_index()
     return rows.sort_values("wav_path", kind="stable", ignore_index=True)
 
 
@@ -46,10 +66,11 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
     """One fold, or one for each draw of shots, or one for each part that takes its turn.
 
     Rows whose label does not occur in train are on no side: no score can be given for them.
-    Pieces of one clip are never on two sides.
+    Pieces of one clip, and stretches of one recording, are never on two sides.
 
     Raises:
-        DataError: if a side is empty, or train has fewer than two labels.
+        DataError: if a side is empty, train has fewer than two labels, or stretches of one
+            recording would be on two sides.
     """
     match task.assign:
         case "split":
@@ -66,6 +87,7 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
             folds = _rotate(table, task, seed)
     folds = [_without_unknown_labels(fold, table[task.label].to_numpy(dtype=str)) for fold in folds]
     for fold in folds:
+        _refuse_shared_files(table, fold, task)
         if not (len(fold.train) and len(fold.dev) and len(fold.test)):
             raise DataError(
                 f"probe task on {task.label!r}: {len(fold.train)} pieces to learn from, {len(fold.dev)} for dev, "
@@ -74,6 +96,17 @@ def make_folds(table: pd.DataFrame, task: ProbeTask, seed: int) -> list[Fold]:
         if table[task.label].iloc[fold.train].nunique() < 2:
             raise DataError(f"probe task on {task.label!r}: only one label to learn from")
     return folds
+
+
+def _refuse_shared_files(table: pd.DataFrame, fold: Fold, task: ProbeTask) -> None:
+    """A recording has stretches of many labels: dealt out by label, they would be heard twice."""
+    files = [set(table["wav_path"].iloc[rows]) for rows in (fold.train, fold.dev, fold.test)]
+    if shared := (files[0] & files[1]) | (files[1] & files[2]) | (files[0] & files[2]):
+        raise DataError(
+            f"probe task on {task.label!r}: {len(shared)} recordings, such as {min(shared)}, would be on two sides; "
+            f"assign: {task.assign} divides stretches, not recordings: take assign: split, or rotate with a group "
+            "that whole recordings belong to"
+        )
 
 
 def _without_unknown_labels(fold: Fold, labels: NDArray[np.str_]) -> Fold:

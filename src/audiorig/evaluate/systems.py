@@ -12,12 +12,14 @@ from audiorig.evaluate.embed import ALL_BLOCKS
 from audiorig.evaluate.folds import make_folds
 from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.metrics import classification_scores, metric_row
+from audiorig.evaluate.pieces import item_names
 from audiorig.evaluate.probe import ProbeResult, linear_probe, majority_probe, neighbour_probe
 from audiorig.randomness import keyed_generator
 
 MAJORITY = "majority"
 RANDOM = "random-init"
 SHUFFLED = "shuffled labels"
+BEFORE = "before adaptation"
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Features:
         encoder: layer -> (n, K).
         random_encoders: the same of untrained encoders, one per seed.
         spectral: control -> (n, K).
+        before: like ``encoder``, of what it was before it was adapted; None if that is not asked.
     """
 
     encoder: dict[str, Floats]
     random_encoders: list[dict[str, Floats]]
     spectral: dict[str, Floats]
+    before: dict[str, Floats] | None = None
 
 
 class TaskScorer:
@@ -64,22 +68,24 @@ class TaskScorer:
         seen = int((self.table["split_side"].iloc[self.tested] == "train").sum())
         self._add(self.system, encoder, layer=layer, num_pretrained=seen)
         controls = {name: self._control(name, self._linear(matrix)) for name, matrix in features.spectral.items()}
+        layer_of: dict[str, str] = {SHUFFLED: layer}
+        if features.before is not None:
+            layer_of[BEFORE], result = self._best(features.before)
+            controls[BEFORE] = self._control(BEFORE, result)
         randoms, chosen = [], []
         for seed, each in enumerate(features.random_encoders):
-            # A control may choose its layer on dev as the encoder may: anything else would flatter.
-            own = {name: self._linear(each[name]) for name in self._candidates(each)}
-            own_layer = self._headline_layer(own)
-            randoms.append(self._scores(own[own_layer]))
-            chosen.append(own[own_layer])
+            own_layer, result = self._best(each)
+            randoms.append(self._scores(result))
+            chosen.append(result)
             self._add(f"{RANDOM}, seed {seed}", randoms[-1], layer=own_layer, seed=seed)
         controls[RANDOM] = {name: Score.mean([scores[name] for scores in randoms]) for name in encoder}
         self._note_hits(RANDOM, chosen)
         controls[MAJORITY] = self._control(MAJORITY, majority_probe(self.labels, self.folds))
         controls[SHUFFLED] = self._shuffled(features.encoder[layer])
         for name, scores in controls.items():
-            self._add(name, scores, layer=layer if name == SHUFFLED else None)
+            self._add(name, scores, layer=layer_of.get(name))
             self._add(f"{self.system} minus {name}", {m: encoder[m].minus(s) for m, s in scores.items()}, layer=layer)
-        self._add_neighbours(features, layer)
+        self._add_neighbours(features, layer, layer_of.get(BEFORE, layer))
         return self.rows
 
     def items(self) -> pd.DataFrame:
@@ -89,7 +95,7 @@ class TaskScorer:
         that the mean of a system's hits is its accuracy.
         """
         table = self.table.iloc[self.tested]
-        names = table["wav_path"].to_numpy(dtype=str)
+        names = item_names(table, self.task.items == "segments").to_numpy(dtype=str)
         if self.task.piece_sec is not None:
             names = np.array([f"{name}#{start}" for name, start in zip(names, table["start"], strict=True)])
         groups = table[self.task.group].to_numpy(dtype=str)
@@ -111,6 +117,12 @@ class TaskScorer:
         if self.settings.layer == "all":
             return ALL_BLOCKS
         return max(by_layer, key=lambda layer: by_layer[layer].dev_accuracy)
+
+    def _best(self, features: dict[str, Floats]) -> tuple[str, ProbeResult]:
+        """A control's layer and result: it chooses on dev as the encoder does, anything else would flatter."""
+        by_layer = {layer: self._linear(features[layer]) for layer in self._candidates(features)}
+        layer = self._headline_layer(by_layer)
+        return layer, by_layer[layer]
 
     def _candidates(self, features: dict[str, Floats]) -> list[str]:
         """Layers that the headline may be taken from."""
@@ -145,15 +157,16 @@ class TaskScorer:
         generator = keyed_generator("shuffle-bootstrap", self.settings.seed, self.name)
         return {name: Score.mean_of_draws([each[name] for each in scores], generator) for name in scores[0]}
 
-    def _add_neighbours(self, features: Features, layer: str) -> None:
+    def _add_neighbours(self, features: Features, layer: str, layer_before: str) -> None:
         systems = {
-            self.system: features.encoder[layer],
-            **({RANDOM: features.random_encoders[0][layer]} if features.random_encoders else {}),
-            LOG_MEL: features.spectral[LOG_MEL],
+            self.system: (features.encoder[layer], layer),
+            **({RANDOM: (features.random_encoders[0][layer], layer)} if features.random_encoders else {}),
+            LOG_MEL: (features.spectral[LOG_MEL], layer),
+            **({BEFORE: (features.before[layer_before], layer_before)} if features.before else {}),
         }
-        for name, matrix in systems.items():
+        for name, (matrix, of_layer) in systems.items():
             result = neighbour_probe(matrix, self.labels, self.folds, self.settings.neighbours)
-            self._add(name, {f"knn_{m}": s for m, s in self._scores(result).items() if m == "accuracy"}, layer=layer)
+            self._add(name, {f"knn_{m}": s for m, s in self._scores(result).items() if m == "accuracy"}, layer=of_layer)
 
     def _add(self, system: str, scores: dict[str, Score], **more: Any) -> None:
         if "dev_accuracy" in more:

@@ -9,6 +9,9 @@ seen by itself, which is nearer to the crops of a few seconds that the model was
 Measured with the demo encoder on 3 minutes of six voices, windows of 60 s against one pass: frames
 differ by 12 % of their norm (median cosine .997), the clip's mean hardly at all (cosine .9999). With
 half of it 30 dB quieter, frames differ by 68 %, the mean has a cosine of .96.
+
+A wav2vec2 looks at the whole item by attention: its windows overlap by what its convolutions see,
+and attend to themselves only. It was trained on crops of seconds as well.
 """
 
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 
 from audiorig.models.convnext import DepthwiseConv
 from audiorig.models.encoder import PatchEncoder
+from audiorig.models.trained import TrainedEncoder
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,26 @@ class Geometry:
         hop: samples from frame to frame; frame n is centred on sample n * hop.
         stride: frames of a latent.
         reach: latents on either side that change a latent.
+        field: samples that a latent is computed from, where it begins with its first one (stride 1);
+            None where frames are centred.
+        max_batch_sec: audio that is encoded at once: with base models, a gigabyte.
     """
 
     sample_rate_hz: int
     hop: int
     stride: int
     reach: int
+    field: int | None = None
+    max_batch_sec: float = 120.0
 
     @classmethod
-    def of(cls, model: PatchEncoder) -> "Geometry":
+    def of(cls, model: TrainedEncoder) -> "Geometry":
+        if not isinstance(model, PatchEncoder):
+            hop, field = 1, 1
+            for kernel, step in zip(model.num_frames.kernels, model.num_frames.strides, strict=True):
+                field, hop = field + (kernel - 1) * hop, hop * step
+            reach = model.config.num_conv_pos_embeddings // 2 + 1  # attention reaches everywhere, with less weight
+            return cls(model.sample_rate_hz, hop, 1, reach, field, 60.0)
         stft, stride = model.stft, model.shape.stride
         convolutions = [module for module in model.blocks.modules() if isinstance(module, DepthwiseConv)]
         reach = sum(module.weight.shape[-1] // 2 for module in convolutions)
@@ -55,11 +70,15 @@ class Geometry:
         return self.sample_rate_hz / self.latent_samples
 
     def num_latents(self, num_samples: int) -> int:
-        """Latents of a waveform, all of whose frames are centred within it."""
+        """Latents of a waveform, all of whose frames are centred, or lie, within it."""
+        if self.field is not None:
+            return max(0, (num_samples - self.field) // self.hop + 1)
         return (1 + num_samples // self.hop) // self.stride if num_samples else 0
 
     def centres_sec(self, latents: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The middle of the centres of each latent's frames."""
+        """The middle of the centres of each latent's frames, or of the samples it is computed from."""
+        if self.field is not None:
+            return (latents * self.hop + (self.field - 1) / 2) / self.sample_rate_hz
         return (latents * self.stride + (self.stride - 1) / 2) * self.hop / self.sample_rate_hz
 
     def new_sec(self, window: "Window") -> float:

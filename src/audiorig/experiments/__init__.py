@@ -1,11 +1,11 @@
 """Experiments: one module each, told apart by the settings."""
 
-from audiorig.config import Run, WaveMAERun
-from audiorig.experiments import wavemae
-from audiorig.experiments.wavemae import WaveMAEInputs
+from audiorig.config import HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.experiments import homewav2vec2, wavemae
+from audiorig.experiments.inputs import Inputs
 from audiorig.train.experiment import Experiment
 
-Inputs = WaveMAEInputs
+__all__ = ["Inputs", "build"]
 
 
 def build(settings: Run, inputs: Inputs) -> Experiment:
@@ -13,4 +13,5 @@ def build(settings: Run, inputs: Inputs) -> Experiment:
     match settings:
         case WaveMAERun():
             return wavemae.build(settings, inputs)
-    raise TypeError(f"no experiment for settings of the kind {type(settings).__name__}")
+        case HomeWav2Vec2Run():
+            return homewav2vec2.build(settings, inputs)

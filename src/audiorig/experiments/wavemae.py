@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from audiorig.data.crops import CropDataset
 from audiorig.data.feature_store import FeatureStore
 from audiorig.errors import ConfigError, DataError
 from audiorig.evaluate.stages import PitchLookup
+from audiorig.experiments.inputs import Inputs
 from audiorig.experiments.wavemae_items import (
     CachedPitch,
     CachedTeacher,
@@ -37,37 +37,12 @@ from audiorig.train.probe_log import build_probe
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class WaveMAEInputs:
-    """Files that a WaveMAE is trained from.
-
-    Attributes:
-        split: folder of the split (train.arrow, dev.arrow).
-        root: folder of the corpus' audio.
-        statistics: per-bin statistics of the training side.
-        pitch: shards of measured pitch; empty if it is not used, or measured live.
-        teacher: shards of the teacher's features; empty likewise.
-        reduction: scale and axes of the teacher's features; None with BEST-RQ.
-        pretrained: folder of the teacher, where it is asked live.
-        folder: the run's folder, for logs.
-    """
-
-    split: Path
-    root: Path
-    statistics: Path
-    folder: Path
-    pitch: tuple[Path, ...] = ()
-    teacher: tuple[Path, ...] = ()
-    reduction: Path | None = None
-    pretrained: Path | None = None
-
-
 def crop_samples(data: DataConfig, spectrogram: SpectrogramConfig) -> int:
     """Samples whose STFT has ``crop_frames`` frames."""
     return (data.crop_frames - 1) * spectrogram.hop
 
 
-def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
+def build(settings: WaveMAERun, inputs: Inputs) -> Experiment:
     """Put the experiment together."""
     length, rate = crop_samples(settings.data, settings.spectrogram), settings.data.sample_rate_hz
     model = build_model(settings, inputs)
@@ -99,15 +74,18 @@ def build(settings: WaveMAERun, inputs: WaveMAEInputs) -> Experiment:
         collate_dev=collate["dev"],
         item_sec=length / rate,
         fingerprint=_fingerprint(settings, inputs),
+        about={"w2v_target": model.w2v_target},
         callbacks=tuple(_watchers(settings, inputs, model, datasets["dev"], collate["dev"])),
     )
 
 
 def _watchers(
-    settings: WaveMAERun, inputs: WaveMAEInputs, model: WaveMAE, dev: WaveMAEDataset, collate: MaskedCollate
+    settings: WaveMAERun, inputs: Inputs, model: WaveMAE, dev: WaveMAEDataset, collate: MaskedCollate
 ) -> Iterator[TrainerCallback]:
     """Audio logs and the probe in training."""
-    if settings.train.audio_steps:
+    if settings.train.audio_steps and inputs.is_private:
+        log.info("the corpus is private: no audio is logged")
+    elif settings.train.audio_steps:
         batch = collate([dev[0, item] for item in range(min(settings.train.audio_clips, len(dev)))])
         yield AudioLog(inputs.folder, model, batch, settings.train.audio_steps)
     if settings.train.probe.every_steps:
@@ -117,7 +95,7 @@ def _watchers(
             log.warning("no probe while training: %s", error)
 
 
-def build_model(settings: WaveMAERun, inputs: WaveMAEInputs) -> WaveMAE:
+def build_model(settings: WaveMAERun, inputs: Inputs) -> WaveMAE:
     """The model with its initial weights."""
     torch.manual_seed(settings.seed)  # initial weights and dropout
     sections = {
@@ -125,6 +103,8 @@ def build_model(settings: WaveMAERun, inputs: WaveMAEInputs) -> WaveMAE:
     }
     width = Reduction.load(inputs.reduction).num_features if inputs.reduction else 0
     model = WaveMAE(WaveMAEConfig(settings.data.sample_rate_hz, num_teacher_features=width, **sections))
+    if inputs.statistics is None:
+        raise ConfigError("WaveMAE standardises spectra: name the statistics of the training side (--statistics)")
     model.set_statistics(SpectrumStatistics.load(inputs.statistics))
     return model
 
@@ -154,7 +134,7 @@ def _pitch(settings: PitchConfig, rate_hz: int, hop: int, shards: Sequence[Path]
     return CachedPitch(FeatureStore(shards), hop)
 
 
-def teacher_source(settings: WaveMAERun, inputs: WaveMAEInputs) -> TeacherSource | None:
+def teacher_source(settings: WaveMAERun, inputs: Inputs) -> TeacherSource | None:
     """Where the teacher's features come from; None if it is BEST-RQ, whose codes the model computes."""
     if not settings.model.weights.aux_w2v or settings.teacher.kind == "bestrq":
         return None
@@ -167,12 +147,12 @@ def teacher_source(settings: WaveMAERun, inputs: WaveMAEInputs) -> TeacherSource
     return LiveTeacher(teacher, Reduction.load(inputs.reduction), *grid)
 
 
-def _fingerprint(settings: WaveMAERun, inputs: WaveMAEInputs) -> dict[str, Any]:
+def _fingerprint(settings: WaveMAERun, inputs: Inputs) -> dict[str, Any]:
     sections = ("data", "spectrogram", "model", "pitch", "teacher")
     return {
         **{name: getattr(settings, name).model_dump(mode="json") for name in sections},
         "split_sha256": file_digest(inputs.split / "train.parquet"),
-        "statistics_sha256": file_digest(inputs.statistics),
+        "statistics_sha256": file_digest(inputs.statistics) if inputs.statistics else None,
         "features_sha256": [file_digest(path) for path in (*inputs.pitch, *inputs.teacher)],
         "reduction_sha256": file_digest(inputs.reduction) if inputs.reduction else None,
     }

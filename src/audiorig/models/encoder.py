@@ -65,6 +65,11 @@ class PatchEncoder(PreTrainedModel):
         )
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
 
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of the waveforms that it takes."""
+        return self.config.sample_rate_hz
+
     def set_statistics(self, statistics: SpectrumStatistics) -> None:
         """Standardise by the statistics of a training split; they are saved with the weights."""
         self.bin_mean.copy_(statistics.mean)

@@ -10,14 +10,73 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import Wav2Vec2Config
 
 from audiorig.errors import DataError
+from audiorig.models.contract import AudioEncoder
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
+from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
+from audiorig.models.wavemae import WaveMAE
 from audiorig.randomness import random_state_fence
+
+TrainedEncoder = PatchEncoder | Wav2Vec2Encoder
 
 FORMS = "a run's folder (results/RUN), its model/ folder or its final.ckpt"
 TROUBLES = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError)  # of files that are something else
+WAV2VEC2_SETTINGS = (
+    *("conv_", "feat_extract_", "num_conv_pos", "hidden_size", "hidden_act", "num_hidden", "num_attention"),
+    *("intermediate_size", "layer_norm_eps", "do_stable"),
+)
 ENCODER_SETTINGS = ("width", "depth", "stride", "kernel", "wide_kernel", "encoder_mode", "remove_level")
+
+
+def load_encoder(path: Path) -> AudioEncoder:
+    """The encoder of a model folder, of whichever family: on the CPU, in evaluation mode.
+
+    Args:
+        path: a ``model/`` folder, a run's folder that has one, or a published model's folder.
+
+    Raises:
+        DataError: if there is no model, or one of a family that is not known here.
+    """
+    folder = path if (path / "config.json").is_file() else path / "model"
+    match _family(folder):
+        case WaveMAEConfig.model_type:
+            return WaveMAE.from_pretrained(folder).eval()  # all of it: untrained ones begin as it began
+        case Wav2Vec2Config.model_type:
+            return Wav2Vec2Encoder.load(folder)
+        case other:
+            known = f"{WaveMAEConfig.model_type} or {Wav2Vec2Config.model_type}"
+            raise DataError(f"{folder}: its model_type is {other!r}, expected {known}")
+
+
+def load_any(path: Path) -> TrainedEncoder:
+    """The encoder of a trained run, of whichever family, as ``load_trained`` has it.
+
+    Args:
+        path: a run's folder, its ``model/`` folder or, of WaveMAE, its ``final.ckpt``; that of a
+            wav2vec2 does not say how its input is made, so the ``model/`` folder beside it is taken.
+
+    Raises:
+        DataError: if there is no model, or not one that can be read.
+    """
+    folders = [path.with_name("model")] if path.is_file() else [path, path / "model"]
+    for folder in folders:
+        if (folder / "config.json").is_file() and _family(folder) == Wav2Vec2Config.model_type:
+            return Wav2Vec2Encoder.load(folder)
+    return load_trained(path)
+
+
+def _family(folder: Path) -> str:
+    """The model_type of a Hugging Face folder.
+
+    Raises:
+        DataError: if it is none.
+    """
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except TROUBLES as error:
+        raise DataError(f"{folder}: no folder of a model ({_reason(error)}); train the run first") from None
 
 
 def load_trained(path: Path) -> PatchEncoder:
@@ -79,7 +138,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
-def weights_digest(encoder: PatchEncoder) -> str:
+def weights_digest(encoder: TrainedEncoder) -> str:
     """SHA-256 over the encoder's tensors: which training this is, whichever form it was loaded from."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
@@ -88,8 +147,13 @@ def weights_digest(encoder: PatchEncoder) -> str:
     return digest.hexdigest()
 
 
-def config_digest(encoder: PatchEncoder) -> str:
+def config_digest(encoder: TrainedEncoder) -> str:
     """SHA-256 over the settings that decide what an encoder does with a waveform."""
-    settings = {name: getattr(encoder.config, name) for name in ("sample_rate_hz", "spectrogram", "model")}
-    settings["model"] = {name: value for name, value in settings["model"].items() if name in ENCODER_SETTINGS}
+    if isinstance(encoder, PatchEncoder):
+        settings = {name: getattr(encoder.config, name) for name in ("sample_rate_hz", "spectrogram", "model")}
+        settings["model"] = {name: value for name, value in settings["model"].items() if name in ENCODER_SETTINGS}
+    else:
+        every = encoder.config.to_dict()
+        settings = {name: value for name, value in every.items() if name.startswith(WAV2VEC2_SETTINGS)}
+        settings |= {"sample_rate_hz": encoder.sample_rate_hz, "do_normalize": encoder._do_normalize}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -21,6 +21,7 @@ from audiorig.models.perceptual import PerceptualLoss
 from audiorig.models.pitch_decoder import PitchDecoder
 from audiorig.models.teacher_decoder import CodeDecoder, FeatureDecoder
 from audiorig.models.teachers.bestrq import BestRQ
+from audiorig.randomness import random_state_fence
 
 TYPICAL_DEVIATION = 0.7  # of a patch, standardised: the level head predicts log(deviation / this)
 
@@ -84,6 +85,15 @@ class WaveMAE(PatchEncoder):
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+
+    def untrained(self, seed: int) -> "WaveMAE":
+        """An encoder of the same shape and standardisation that has learnt nothing."""
+        with random_state_fence():
+            torch.manual_seed(seed)
+            fresh = WaveMAE(self.config).eval()
+        for name in ("bin_mean", "bin_std", "is_scored"):
+            getattr(fresh, name).copy_(getattr(self, name))
+        return fresh
 
     # -------------------------------------------------------------- decoder
 

@@ -2,8 +2,7 @@
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from audiorig.config import CorpusSection, Run
-from audiorig.report.inputs import W2V_LEARNT, w2v_target
+from audiorig.config import CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
 
 TEXT = """---
 {{ card_data }}
@@ -11,35 +10,83 @@ TEXT = """---
 
 # {{ name }}
 
-A {{ kind }} model of [audiorig](https://github.com/audiorig/audiorig), trained on: {{ corpus }} ({{ license }}).
-{{- w2v_learnt }}
+{{ kind }}, trained on: {{ corpus }} ({{ license }}).{{ more }}
 
-```python
-import audiorig.models  # makes the class known; no remote code is run
-from transformers import AutoModel
-
-model = AutoModel.from_pretrained("path/to/this/folder").eval()
-output = model.encode(waveform, lengths)  # float32 (B, T) at {{ rate }} Hz, int64 (B,)
-output.features, output.is_padding        # (B, N, D), (B, N)
-```
+{{ loading }}
 
 `final.ckpt` beside this folder holds the same weights with all settings and what made them; the scores, with their
 controls, are in the run's report.
 """
+LOADS_WAVEMAE = """```python
+import audiorig.models  # makes the class known; no remote code is run
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained("{where}").eval()
+output = model.encode(waveform, lengths)  # float32 (B, T) at {rate} Hz, int64 (B,)
+output.features, output.is_padding        # (B, N, D), (B, N)
+```"""
+LOADS_WAV2VEC2 = """```python
+import torch
+from transformers import AutoFeatureExtractor, Wav2Vec2ForPreTraining
+
+extractor = AutoFeatureExtractor.from_pretrained("{where}")
+model = Wav2Vec2ForPreTraining.from_pretrained("{where}").eval()
+inputs = extractor(waveform, sampling_rate={rate}, return_tensors="pt")  # float32 (T,), one channel
+with torch.no_grad():
+    features = model.wav2vec2(**inputs).last_hidden_state  # (1, N, D), a frame every 20 ms
+```"""
 
 
 def model_card(name: str, run: Run, corpus: CorpusSection) -> str:
     """README.md of the model folder."""
-    learnt = W2V_LEARNT.get(w2v_target(run))
-    data = ModelCardData(library_name="transformers", tags=["audio", "self-supervised", run.experiment])
     card = ModelCard.from_template(
-        data,
+        ModelCardData(library_name="transformers", tags=tags(run)),
         template_str=TEXT,
         name=name,
-        kind=run.experiment,
-        corpus=corpus.title or run.data.corpus,
+        kind=kind(run),
+        corpus=corpus_title(run, corpus),
         license=corpus.license,
-        rate=run.data.sample_rate_hz,
-        w2v_learnt=f"\nIts w2v decoder learnt {learnt}." if learnt else "",
+        more=f"\n{sentence}" if (sentence := w2v_sentence(run)) else "",
+        loading=loading(run, "path/to/this/folder"),
     )
     return str(card)
+
+
+def tags(run: Run) -> list[str]:
+    """What the Hub files a model under."""
+    family = ["wav2vec2"] if isinstance(run, HomeWav2Vec2Run) else []
+    return ["audio", "self-supervised", *family, run.experiment]
+
+
+def kind(run: Run) -> str:
+    """What a model is, as the beginning of a sentence."""
+    project = "[audiorig](https://github.com/audiorig/audiorig)"
+    match run:
+        case WaveMAERun():
+            return f"A wavemae model of {project}"
+        case HomeWav2Vec2Run():
+            return f"A wav2vec2 model of {project}, pre-trained on from {run.model.base}"
+
+
+def loading(run: Run, where: str) -> str:
+    """How the model is loaded, as a block of code; ``where`` is a folder or a name on the Hub."""
+    match run:
+        case WaveMAERun():
+            return LOADS_WAVEMAE.format(where=where, rate=run.data.sample_rate_hz)
+        case HomeWav2Vec2Run():
+            return LOADS_WAV2VEC2.format(where=where, rate=run.data.sample_rate_hz)
+
+
+def corpus_title(run: Run, corpus: CorpusSection) -> str:
+    """What a corpus is called in public: its title; the short name of a private one may tell too much."""
+    return corpus.title or ("a private corpus" if corpus.private else run.data.corpus)
+
+
+def w2v_sentence(run: Run) -> str:
+    """What the W2V decoder of a WaveMAE learnt; "" where there is none."""
+    if not isinstance(run, WaveMAERun):
+        return ""
+    from audiorig.report.inputs import W2V_LEARNT, w2v_target  # brings torch along, which other cards do without
+
+    learnt = W2V_LEARNT.get(w2v_target(run))
+    return f"Its w2v decoder learnt {learnt}." if learnt else ""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from audiorig.config.sweeps import Sweep
 from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Picture, draw_dot, vector
 from audiorig.report.joined import Joined
-from audiorig.report.scores import MAIN_CONTROLS, PITCH, Estimate, Metric, metric_of, r2_at
+from audiorig.report.scores import PITCH, Estimate, Metric, metric_of, r2_at
 from audiorig.report.tables import Table
 from audiorig.report.wording import (
     difference_text,
@@ -77,11 +77,11 @@ def _cell(each: Estimate | None, change: Estimate | None, metric: Metric) -> Cel
 
 
 def controls_table(cases: Sequence[Joined], tasks: Sequence[str]) -> Table:
-    """Every case's encoder minus two controls, which are the same for all cases of one shape."""
+    """Every case's encoder minus its controls, which are the same for all cases of one shape."""
     rows = []
     for case in cases:
-        for control in MAIN_CONTROLS:
-            found = [case.beside[control].get(task) for task in tasks]
+        for control, differences in case.beside.items():
+            found = [differences.get(task) for task in tasks]
             rows.append((f"{case.title} minus {system_title(control)}", *map(points_with_interval, found)))
     headers = ("encoder minus control, points", *(task_title(task) for task in tasks))
     return Table(headers, tuple(rows), numeric=frozenset(range(1, len(headers))))

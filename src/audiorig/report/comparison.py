@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiorig.config import Run
+from audiorig.config import Run, WaveMAERun
 from audiorig.evaluate.reconstruction import DISTANCES
-from audiorig.evaluate.systems import MAJORITY
+from audiorig.evaluate.systems import BEFORE, MAJORITY
 from audiorig.files import read_json
-from audiorig.report.figures import BLUE, CONTROL_COLORS, Dot, Panel, Picture, dot_panels
+from audiorig.report.figures import BLUE, CONTROL_COLORS, DARK, Dot, Panel, Picture, dot_panels
 from audiorig.report.inputs import read_run, seen_from
 from audiorig.report.page import render
 from audiorig.report.scores import MAIN_CONTROLS, Scores
@@ -58,6 +58,7 @@ def build_comparison(runs: Sequence[Compared]) -> str:
         overview=overview_table(runs),
         dots=run_dots(runs, tasks),
         tasks=[(task_title(task), task_table(runs, task)) for task in tasks],
+        rebuilds=any(isinstance(each.run, WaveMAERun) for each in runs),
         reconstruction=reconstruction_table(runs),
     )
 
@@ -95,18 +96,23 @@ def overview_table(runs: Sequence[Compared]) -> Table:
 
 
 def task_table(runs: Sequence[Compared], task: str) -> Table:
-    """Accuracy of each run's encoder on one task, and its differences to two controls."""
+    """Accuracy of each run's encoder on one task, and its differences to its controls.
+
+    Where one of the runs was adapted, what it was before is among them.
+    """
+    was_adapted = any(each.scores.get(task, BEFORE) for each in runs)
+    names = (*([BEFORE] if was_adapted else []), *MAIN_CONTROLS)
     rows = tuple(
         (
             each.name,
             each.run.data.corpus,
-            *(with_interval(each.scores.get(task, system)) for system in (each.system, *MAIN_CONTROLS)),
-            *(points_with_interval(each.scores.difference(task, each.system, control)) for control in MAIN_CONTROLS),
+            *(with_interval(each.scores.get(task, system)) for system in (each.system, *names)),
+            *(points_with_interval(each.scores.difference(task, each.system, control)) for control in names),
         )
         for each in runs
         if each.scores.get(task, each.system)
     )
-    controls = [system_title(control) for control in MAIN_CONTROLS]
+    controls = [system_title(control) for control in names]
     headers = ("run", "corpus", "encoder", *controls, *(f"encoder minus {control}, points" for control in controls))
     return Table(headers, rows, "Accuracy on test.", numeric=frozenset(range(2, len(headers))))
 
@@ -122,16 +128,16 @@ def reconstruction_table(runs: Sequence[Compared]) -> Table:
 
 
 def run_dots(runs: Sequence[Compared], tasks: Sequence[str]) -> Picture | None:
-    """Encoder and two controls of every run, task by task."""
-    panels = []
+    """Encoder and main controls of every run, task by task."""
+    panels, colors = [], {BEFORE: DARK, **CONTROL_COLORS}
     for task in tasks:
         dots = [
             Dot(f"{each.name}: {'encoder' if system == each.system else system_title(system)}", estimate, color)
             for each in runs
-            for system, color in ((each.system, BLUE), *CONTROL_COLORS.items())
+            for system, color in ((each.system, BLUE), *colors.items())
             if (estimate := each.scores.get(task, system))
         ]
         chances = {chance.value for each in runs if (chance := each.scores.get(task, MAJORITY))}
         panels.append(Panel(task_title(task), dots, chances.pop() if len(chances) == 1 else None))
-    alt = "Test accuracy with 95 % intervals of each run's encoder and two controls, by task."
+    alt = "Test accuracy with 95 % intervals of each run's encoder and its main controls, by task."
     return dot_panels(panels, alt, "Blue: the encoders. Dashed: chance, where all runs have the same.")

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from audiorig.config import HomeWav2Vec2Run, WaveMAERun
 from audiorig.evaluate.systems import MAJORITY, SHUFFLED
+from audiorig.report.adaptation import scratch_warnings
+from audiorig.report.crops import crop_warnings
 from audiorig.report.inputs import W2V_LEARNT, RunInputs
+from audiorig.report.pretraining import pretraining_warnings
+from audiorig.report.privacy import PRIVATE
 from audiorig.report.scores import Scores
 from audiorig.report.wording import listed, share, task_title, with_interval
 
@@ -16,6 +21,7 @@ def warnings(inputs: RunInputs) -> list[str]:
     """Everything that weakens the numbers, the run's own notes first."""
     return [
         *inputs.run.report.notes,
+        *_adaptation_warnings(inputs),
         *_split_warnings(inputs.split),
         *_interval_warnings(inputs.scores),
         *leak_warnings(inputs.scores),
@@ -23,6 +29,18 @@ def warnings(inputs: RunInputs) -> list[str]:
         *_settings_warnings(inputs),
         *_uncommitted_warnings(inputs.provenance),
         *digest_warnings(inputs.provenance, inputs.environment),
+        *([PRIVATE] if inputs.corpus.private else []),
+    ]
+
+
+def _adaptation_warnings(inputs: RunInputs) -> list[str]:
+    """What continued pre-training began with, heard and learnt."""
+    if not isinstance(inputs.run, HomeWav2Vec2Run):
+        return []
+    return [
+        *scratch_warnings(inputs),
+        *crop_warnings(inputs, inputs.run),
+        *pretraining_warnings(inputs, inputs.run),
     ]
 
 
@@ -40,10 +58,13 @@ def _split_warnings(split: Mapping[str, Any]) -> list[str]:
 
 def _interval_warnings(scores: Scores) -> list[str]:
     few = {task: each.num_groups for (task, _, _), each in scores.estimates.items() if each.interval_over == "clips"}
+    tasks_of: dict[int, list[str]] = {}
+    for task, number in few.items():
+        tasks_of.setdefault(number, []).append(task_title(task))
     return [
-        f"{task_title(task)}: the test items come from {number} group{'' if number == 1 else 's'}, too few to "
+        f"{listed(tasks)}: the test items come from {number} group{'' if number == 1 else 's'}, too few to "
         "resample, so intervals are over clips and too narrow for new speakers."
-        for task, number in few.items()
+        for number, tasks in tasks_of.items()
     ]
 
 
@@ -69,7 +90,7 @@ def leak_warnings(scores: Scores) -> list[str]:
 
 def _teacher_warnings(inputs: RunInputs) -> list[str]:
     """That the stand-in took the teacher's place."""
-    if inputs.w2v_target != "bestrq" or inputs.run.model.weights.aux_w2v == 0:
+    if not isinstance(inputs.run, WaveMAERun) or inputs.run.model.weights.aux_w2v == 0 or inputs.w2v_target != "bestrq":
         return []
     return [f"The w2v decoder learnt {W2V_LEARNT['bestrq']}."]
 

@@ -15,6 +15,7 @@ from audiorig.report.scores import MAIN_CONTROLS, Estimate
 
 # Okabe and Ito's colours: told apart by colour-blind readers, and on grey paper by their marks.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
+DARK = "#222222"  # what an encoder was before its training
 STYLE: dict[Any, Any] = {  # keys are literals to type checkers
     "font.family": "sans-serif",
     "font.size": 9,

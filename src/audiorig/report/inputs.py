@@ -9,16 +9,23 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from audiorig.config import Corpus, CorpusSection, Run
+from audiorig.config import Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
 from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
+from audiorig.data.split import SIDES
+from audiorig.errors import DataError
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
 from audiorig.provenance import environment
 from audiorig.report.scores import Beside, Scores, beside_others
 
+FILE_COLUMNS = ["wav_path", "participant_id", "recording_id", "duration_sec"]
 W2V_LEARNT = {"bestrq": "BEST-RQ codes, not W2V-BERT features", "w2v-bert": "W2V-BERT features"}
+
+
+def no_files() -> pd.DataFrame:
+    return pd.DataFrame(columns=[*FILE_COLUMNS, "side"])
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,9 @@ class RunInputs:
         split: counts, labels and digests of the three sides.
         provenance: stage -> what made its result.
         environment: code and versions that make the page.
+        examples: clips that a masked autoencoder rebuilt; other experiments have none.
+        files: every file of the corpus with its participant, recording, length and side ("" in none), where
+            the page speaks of participants or must not name them.
         beside: differences to other runs.
     """
 
@@ -39,7 +49,6 @@ class RunInputs:
     run: Run
     history: list[dict[str, Any]]
     scores: Scores
-    examples: list[RebuiltClip]
     corpus: CorpusSection
     validation: dict[str, Any]
     invalid: pd.DataFrame
@@ -47,6 +56,8 @@ class RunInputs:
     split: dict[str, Any]
     provenance: dict[str, dict[str, Any]]
     environment: dict[str, Any]
+    examples: list[RebuiltClip] = field(default_factory=list)
+    files: pd.DataFrame = field(default_factory=no_files)
     beside: list[Beside] = field(default_factory=list)
 
     @property
@@ -57,17 +68,32 @@ class RunInputs:
     @property
     def crop_sec(self) -> float:
         """Length of a training crop."""
-        return (self.run.data.crop_frames - 1) * self.run.spectrogram.hop / self.run.data.sample_rate_hz
+        match self.run:
+            case WaveMAERun(data=data, spectrogram=spectrogram):
+                return (data.crop_frames - 1) * spectrogram.hop / data.sample_rate_hz
+            case HomeWav2Vec2Run(data=data):
+                return data.crop_sec
+        raise TypeError(f"{type(self.run).__name__} has no crops that are known here")
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The record of the training."""
+        return self.provenance.get("train", {})
+
+    @property
+    def base(self) -> dict[str, Any]:
+        """What training began with, by its record: name, whether it was ``seeded`` (random weights), revision, ..."""
+        return dict(self.training.get("base") or {})
 
     @property
     def w2v_target(self) -> str:
         """What the W2V decoder learnt: bestrq, w2v-bert or none; by the training's record, else by the settings."""
-        return str(self.provenance.get("train", {}).get("w2v_target") or w2v_target(self.run))
+        return str(self.training.get("w2v_target") or w2v_target(self.run))
 
 
 def w2v_target(run: Run) -> str:
     """What the W2V decoder of a run learns: bestrq, w2v-bert or, without such a decoder, none."""
-    return run.teacher.kind if run.model.weights.aux_w2v > 0 else "none"
+    return run.teacher.kind if isinstance(run, WaveMAERun) and run.model.weights.aux_w2v > 0 else "none"
 
 
 def seen_from(page: Path, file: Path) -> str:
@@ -80,12 +106,26 @@ def read_run(configs: Iterable[Path]) -> Run:
     merged: dict[str, Any] = {}
     for path in configs:
         merged |= read_yaml(path)
-    return TypeAdapter(Run).validate_python(merged)
+    run: Run = TypeAdapter(Run).validate_python(merged)
+    return run
 
 
 def read_corpus(path: Path) -> CorpusSection:
     """A corpus' settings; unlike ``load_corpus`` it does not ask for the audio to be there."""
     return TypeAdapter(Corpus).validate_python(read_yaml(path))
+
+
+def read_files(manifest: Path, split: Path) -> pd.DataFrame:
+    """Every file of a manifest, and the side of the split beside ``split`` (its summary) on which it is."""
+    files = pd.read_parquet(manifest, columns=FILE_COLUMNS)
+    tables = {side: split.with_name(f"{side}.parquet") for side in SIDES}
+    sides = [
+        pd.read_parquet(path, columns=["wav_path"]).assign(side=side) for side, path in tables.items() if path.exists()
+    ]
+    if not sides:
+        return files.assign(side="")
+    of_file = pd.concat(sides).set_index("wav_path")["side"]
+    return files.assign(side=files["wav_path"].map(of_file).fillna("").astype(str))
 
 
 def read_provenance(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
@@ -104,28 +144,46 @@ def read_inputs(
     configs: Iterable[Path],
     history: Path,
     metrics: Path,
-    examples: Path,
     corpus: Path,
     validation: Path,
     invalid: Path,
     split: Path,
     provenance: Iterable[Path],
     page: Path,
+    examples: Path | None = None,
+    manifest: Path | None = None,
     against: Path | None = None,
 ) -> RunInputs:
-    """Read everything for the page that will lie at ``page``; ``against`` holds differences to another run."""
+    """Read everything for the page that will lie at ``page``.
+
+    Args:
+        examples: clips that were masked and rebuilt, by the experiments that do so.
+        manifest: the corpus' files; asked for where the page speaks of participants.
+        against: differences to another run.
+
+    Raises:
+        DataError: if the corpus is private, and no manifest says which names must not appear.
+    """
+    run, about = read_run(configs), read_corpus(corpus)
+    if about.private and manifest is None:
+        raise DataError(
+            f"{corpus}: the corpus is private, so the page needs its manifest to know the names that it must not "
+            "show; give --manifest"
+        )
+    wants_files = about.private or isinstance(run, HomeWav2Vec2Run)
     return RunInputs(
         name=run_name(page.parent),
-        run=read_run(configs),
+        run=run,
         history=read_json(history),
         scores=Scores(read_json(metrics)),
-        examples=load_examples(examples),
-        corpus=read_corpus(corpus),
+        corpus=about,
         validation=read_json(validation),
         invalid=read_table(invalid),
         invalid_link=seen_from(page, invalid),
         split=read_json(split),
         provenance=read_provenance(provenance),
         environment=environment(),
+        examples=load_examples(examples) if examples and not about.private else [],
+        files=read_files(manifest, split) if manifest and wants_files else no_files(),
         beside=beside_others(read_json(against)) if against else [],
     )

@@ -14,6 +14,7 @@ from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
 from audiorig.evaluate.intervals import MIN_GROUPS, Score
 from audiorig.evaluate.paired import Items, distance_items, joint_score, paired_difference, probe_items
+from audiorig.evaluate.systems import BEFORE
 from audiorig.files import read_json
 from audiorig.report.inputs import seen_from
 from audiorig.report.scores import MAIN_CONTROLS, Estimate, Scores
@@ -26,7 +27,7 @@ class Member:
     """One run of a sweep.
 
     Attributes:
-        probes: hits by item; ``reconstructions``: squared errors by item.
+        probes: hits by item; ``reconstructions``: squared errors by item, of experiments that rebuild.
         training: provenance of the training.
         link: the run's own page, seen from the sweep's.
     """
@@ -34,7 +35,7 @@ class Member:
     name: str
     scores: Scores
     probes: pd.DataFrame
-    reconstructions: pd.DataFrame
+    reconstructions: pd.DataFrame | None
     training: dict[str, Any]
     link: str
 
@@ -89,14 +90,14 @@ class Joined:
 
 
 def read_member(
-    name: str, metrics: Path, probes: Path, reconstructions: Path, training: Path, report: Path, *, page: Path
+    name: str, metrics: Path, probes: Path, reconstructions: Path | None, training: Path, report: Path, *, page: Path
 ) -> Member:
     """Read one run for the page that will lie at ``page``."""
     return Member(
         name,
         Scores(read_json(metrics)),
         read_table(probes),
-        read_table(reconstructions),
+        read_table(reconstructions) if reconstructions else None,
         read_json(training),
         seen_from(page, report),
     )
@@ -125,9 +126,9 @@ class _Measured:
 
 
 def _measured(members: Sequence[Member], system: str) -> _Measured:
+    rebuilt = {each.name: each.reconstructions for each in members if each.reconstructions is not None}
     return _Measured(
-        probe_items({each.name: each.probes for each in members}, system),
-        distance_items({each.name: each.reconstructions for each in members}),
+        probe_items({each.name: each.probes for each in members}, system), distance_items(rebuilt) if rebuilt else {}
     )
 
 
@@ -136,7 +137,7 @@ def _join(
 ) -> Joined:
     mine = _measured(members, system)
     probes = {each.name: each.probes for each in members}
-    controls = {control: probe_items(probes, control) for control in MAIN_CONTROLS}
+    controls = {control: probe_items(probes, control) for control in (BEFORE, *MAIN_CONTROLS)}
     return Joined(
         case,
         title,
@@ -144,7 +145,7 @@ def _join(
         _means(mine.tasks, probe),
         _differences(mine.tasks, reference.tasks if reference else {}, probe),
         {task: items.by_seed.tolist() for task, items in mine.tasks.items()},
-        {control: _differences(mine.tasks, items, probe) for control, items in controls.items()},
+        {control: _differences(mine.tasks, items, probe) for control, items in controls.items() if items},
         _means(mine.distances, probe),
         _differences(mine.distances, reference.distances if reference else {}, probe),
         {distance: items.by_seed.tolist() for distance, items in mine.distances.items()},

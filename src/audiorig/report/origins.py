@@ -7,8 +7,31 @@ import pandas as pd
 from pydantic import BaseModel
 
 from audiorig.config import Section
+from audiorig.report.inputs import RunInputs
 from audiorig.report.tables import Table
 from audiorig.report.wording import duration
+
+ORDER = ("experiment", "achieves", "seed", "seeds", "its own", "train", "probe", "report", "hub")
+
+
+def run_facts(inputs: RunInputs, own: Mapping[str, str]) -> dict[str, str]:
+    """The run in a few lines: what, on what, by which code.
+
+    Args:
+        own: what only runs of this experiment have.
+    """
+    run, train = inputs.run, inputs.training
+    parameters = train.get("num_parameters")
+    return {
+        "experiment": run.experiment,
+        "corpus": f"{run.data.corpus} ({inputs.corpus.title})" if inputs.corpus.title else run.data.corpus,
+        "split": run.data.split,
+        **own,
+        "parameters": f"{parameters:,}" if parameters else "not known",
+        "seed": str(run.seed),
+        "git commit": str(train.get("git_commit") or "not known"),
+        "trained": f"{train['started'].replace('T', ' ')[:16]} UTC" if train.get("started") else "not known",
+    }
 
 
 def validation_table(summary: Mapping[str, Any]) -> Table:
@@ -75,12 +98,18 @@ def _settings_rows(value: Any, path: str, meaning: str = "") -> list[tuple[str, 
     prefix = f"{path}." if path else ""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        parts = [(name, getattr(value, name), fields[name].description or "") for name in fields]
+        names = sorted(fields, key=_place) if not path else fields
+        parts = [(name, getattr(value, name), fields[name].description or "") for name in names]
     elif isinstance(value, Mapping) and any(isinstance(each, BaseModel) for each in value.values()):
         parts = [(name, each, "") for name, each in value.items()]
     else:
         return [(path, _as_text(value), meaning)]
     return [row for name, each, text in parts for row in _settings_rows(each, f"{prefix}{name}", text)]
+
+
+def _place(section: str) -> int:
+    """What a run is, then its experiment's own sections, then those that every run has by stage."""
+    return ORDER.index(section) if section in ORDER else ORDER.index("its own")
 
 
 def _as_text(value: Any) -> str:

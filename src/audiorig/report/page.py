@@ -1,17 +1,17 @@
 """One run as one page: everything inside it, nothing fetched."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from audiorig.config import ProbeTask
-from audiorig.report import origins, probes, rebuilt, training
-from audiorig.report.audio import Player, players
+from audiorig.config import HomeWav2Vec2Run, ProbeTask, WaveMAERun
+from audiorig.data.pseudonyms import IDENTIFYING
+from audiorig.report import homewav2vec2_page, origins, probes, training, wavemae_page
 from audiorig.report.doubts import warnings
-from audiorig.report.figures import Picture
-from audiorig.report.inputs import W2V_LEARNT, RunInputs
-from audiorig.report.spectrograms import clip_pictures
+from audiorig.report.inputs import RunInputs
+from audiorig.report.privacy import without_names
 from audiorig.report.tables import Table, beside_table
 from audiorig.report.verdict import verdict
 from audiorig.report.wording import duration, task_title
@@ -26,59 +26,51 @@ class TaskSection:
     table: Table
 
 
-@dataclass(frozen=True)
-class Example:
-    """One test clip to look at and to listen to."""
-
-    picture: Picture
-    players: list[Player]
-
-
 def build_report(inputs: RunInputs) -> str:
-    """The HTML page of one run."""
-    scores, system, clips = inputs.scores, inputs.system, examples(inputs)
-    return render(
-        "run.html",
-        name=inputs.name,
-        title=inputs.run.report.title or inputs.name,
-        achieves=inputs.run.achieves,
-        verdict=verdict(inputs),
-        warnings=warnings(inputs),
-        facts=facts(inputs),
-        settings=origins.settings_table(inputs.run),
-        corpus=inputs.corpus,
-        corpus_name=inputs.run.data.corpus,
-        validation=inputs.validation,
-        reasons=origins.validation_table(inputs.validation),
-        invalid=origins.invalid_files_table(inputs.invalid),
-        invalid_link=inputs.invalid_link,
-        split=inputs.split,
-        split_name=inputs.run.data.split,
-        sides=origins.split_table(inputs.split),
-        labels=origins.label_table(inputs.split),
-        losses=training.loss_curves(inputs.history, training.loss_weights(inputs.run.model)),
-        loss_parts=training.loss_table(inputs.history, inputs.run.model),
-        watch=training.watch_curves(inputs.history),
-        probe_label=inputs.run.train.probe.label,
-        probe_in_training=training.probe_in_training(inputs.history),
-        training=training_facts(inputs),
-        distances=rebuilt.distance_curves(scores, system),
-        reconstruction=rebuilt.reconstruction_table(scores, system),
-        frame_distances=rebuilt.frame_distance_table(scores, system),
-        pitch=rebuilt.pitch_table(scores, system),
-        clips=clips,
-        has_sounds=any(clip.players for clip in clips),
-        mask_ratio=inputs.run.model.mask_ratio,
-        dots=probes.probe_dots(scores, system),
-        tasks=task_sections(inputs),
-        layer_rule=inputs.run.probe.layer,
-        layers=probes.layer_curves(scores, system),
-        beside=[(each.name, beside_table(each)) for each in inputs.beside],
-        times=origins.time_table(inputs.provenance),
-        code=origins.code_table(inputs.provenance, inputs.environment),
-        versions=origins.version_table(inputs.environment),
-        machines=machines(inputs),
-    )
+    """The HTML page of one run; of a private corpus without a name or a sound."""
+    inputs = without_names(inputs)
+    match inputs.run:
+        case WaveMAERun() as run:
+            return render("wavemae.html", **shared(inputs), **wavemae_page.content(inputs, run))
+        case HomeWav2Vec2Run() as run:
+            return render("homewav2vec2.html", **shared(inputs), **homewav2vec2_page.content(inputs, run))
+    raise TypeError(f"{type(inputs.run).__name__}: no page is known for this experiment")
+
+
+def shared(inputs: RunInputs) -> dict[str, Any]:
+    """What the page of every experiment shows."""
+    scores, system = inputs.scores, inputs.system
+    return {
+        "name": inputs.name,
+        "title": inputs.run.report.title or inputs.name,
+        "achieves": inputs.run.achieves,
+        "verdict": verdict(inputs),
+        "warnings": warnings(inputs),
+        "settings": origins.settings_table(inputs.run),
+        "corpus": inputs.corpus,
+        "corpus_name": inputs.run.data.corpus,
+        "validation": inputs.validation,
+        "reasons": origins.validation_table(inputs.validation),
+        "invalid": origins.invalid_files_table(inputs.invalid),
+        "invalid_link": inputs.invalid_link,
+        "split": inputs.split,
+        "split_name": inputs.run.data.split,
+        "sides": origins.split_table(inputs.split),
+        "labels": origins.label_table(inputs.split),
+        "training": training_facts(inputs),
+        "watch": training.watch_curves(inputs.history),
+        "probe_label": inputs.run.train.probe.label,
+        "probe_in_training": training.probe_in_training(inputs.history),
+        "dots": probes.probe_dots(scores, system),
+        "tasks": task_sections(inputs),
+        "layer_rule": inputs.run.probe.layer,
+        "layers": probes.layer_curves(scores, system),
+        "beside": [(each.name, beside_table(each)) for each in inputs.beside],
+        "times": origins.time_table(inputs.provenance),
+        "code": origins.code_table(inputs.provenance, inputs.environment),
+        "versions": origins.version_table(inputs.environment),
+        "machines": machines(inputs),
+    }
 
 
 def render(template: str, **content: Any) -> str:
@@ -93,40 +85,18 @@ def render(template: str, **content: Any) -> str:
     return environment.get_template(template).render(**content) + "\n"
 
 
-def examples(inputs: RunInputs) -> list[Example]:
-    """Spectrograms and sounds of each example clip."""
-    data = inputs.run.data
-    pictures = clip_pictures(inputs.examples, data, inputs.run.spectrogram)
-    sounds = [players(clip.name, clip.audio, data.sample_rate_hz) for clip in inputs.examples]
-    return [Example(picture, sound) for picture, sound in zip(pictures, sounds, strict=True)]
-
-
-def facts(inputs: RunInputs) -> dict[str, str]:
-    """The run in a few lines: what, on what, how long, by which code."""
-    run, train = inputs.run, inputs.provenance.get("train", {})
-    parameters = train.get("num_parameters")
-    return {
-        "experiment": run.experiment,
-        "corpus": f"{run.data.corpus} ({inputs.corpus.title})" if inputs.corpus.title else run.data.corpus,
-        "split": run.data.split,
-        "encoder": f"width {run.model.width}, {run.model.depth} blocks, {run.model.encoder_mode}",
-        "w2v target": ": ".join(filter(None, (inputs.w2v_target, W2V_LEARNT.get(inputs.w2v_target)))),
-        "parameters": f"{parameters:,}" if parameters else "not known",
-        "seed": str(run.seed),
-        "git commit": str(train.get("git_commit") or "not known"),
-        "trained": f"{train['started'].replace('T', ' ')[:16]} UTC" if train.get("started") else "not known",
-    }
-
-
 def training_facts(inputs: RunInputs) -> dict[str, str]:
     """How much was heard, in which time."""
-    settings, record = inputs.run.train, inputs.provenance.get("train", {})
+    settings, record = inputs.run.train, inputs.training
     steps = max((int(entry.get("step", 0)) for entry in inputs.history), default=0)
     heard_sec = settings.max_steps * settings.batch_size * settings.accumulation * inputs.crop_sec
+    counted = [entry["hours_heard"] for entry in inputs.history if entry.get("hours_heard") is not None]
     facts = {
         "steps": f"{steps:,} of {settings.max_steps:,}",
         "items a step": f"{settings.batch_size * settings.accumulation} crops of {inputs.crop_sec:.2f} s",
-        "audio taken in": f"{heard_sec / 3600:.2f} h, crops counted as full and as often as they were read",
+        "audio taken in": f"{counted[-1]:.2f} h, counted as often as it was read"
+        if counted
+        else f"{heard_sec / 3600:.2f} h, crops counted as full and as often as they were read",
         "peak learning rate": f"{settings.learning_rate:g}, {settings.schedule}",
     }
     if wall_sec := float(record.get("wall_sec", 0)):
@@ -158,8 +128,8 @@ def question(task: ProbeTask, split: str) -> str:
             rows = f"learnt on train, tested on test of split {split}"
         case "values":
             rows = (
-                f"learnt where {task.column} is {', '.join(task.train_values)} (a quarter of it is dev), "
-                f"tested where it is {', '.join(task.test_values)}"
+                f"learnt where {task.column} is {_values(task.column, task.train_values, ', ')} (a quarter of it is "
+                f"dev), tested where it is {_values(task.column, task.test_values, ', ')}"
             )
         case "shots":
             rows = (
@@ -171,10 +141,19 @@ def question(task: ProbeTask, split: str) -> str:
                 f"groups are dealt into {task.folds} parts; each is tested once, the next one is dev, the others are "
                 "learnt from"
             )
-    kept = "".join(f"; only rows whose {column} is {' or '.join(values)}" for column, values in task.where.items())
+    kept = "".join(
+        f"; only rows whose {name} is {_values(name, values, ' or ')}" for name, values in task.where.items()
+    )
     cut = f"; clips cut into pieces of {task.piece_sec:g} s" if task.piece_sec else ""
     channel = "; every piece with its own simulated channel" if task.random_channel else ""
-    return f"Label {task.label}: {rows}{kept}{cut}{channel}. Resampled for the intervals: {task.group}."
+    what = " of labelled stretches" if task.items == "segments" else ""
+    most = f"; of each side {task.max_items:,} at most" if task.max_items else ""
+    return f"Label {task.label}{what}: {rows}{most}{kept}{cut}{channel}. Resampled for the intervals: {task.group}."
+
+
+def _values(column: str | None, values: Sequence[str], between: str) -> str:
+    """Values of a label; of what names people or files only how many."""
+    return f"one of {len(values)}" if column in IDENTIFYING else between.join(values)
 
 
 def machines(inputs: RunInputs) -> list[str]:

@@ -9,8 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audiorig.evaluate.embed import ALL_BLOCKS
-from audiorig.evaluate.systems import MAJORITY, SHUFFLED
-from audiorig.report.figures import BLUE, CONTROL_COLORS, GREY, ORANGE, STYLE, Dot, Panel, Picture, dot_panels, vector
+from audiorig.evaluate.systems import BEFORE, MAJORITY, SHUFFLED
+from audiorig.report.figures import (
+    BLUE,
+    CONTROL_COLORS,
+    DARK,
+    GREY,
+    ORANGE,
+    STYLE,
+    Dot,
+    Panel,
+    Picture,
+    dot_panels,
+    vector,
+)
 from audiorig.report.scores import CONTROLS, ON_LABELS, Estimate, Scores
 from audiorig.report.tables import Table, what_was_pretrained, what_was_resampled
 from audiorig.report.wording import points_with_interval, system_title, task_title, with_interval
@@ -43,21 +55,22 @@ def probe_table(scores: Scores, task: str, system: str) -> Table:
 
 def probe_dots(scores: Scores, system: str) -> Picture | None:
     """The encoder above its controls, task by task."""
-    panels = []
+    panels, colors = [], {system: BLUE, BEFORE: DARK}
     for task in scores.tasks:
         found = {name: estimate for name in (system, *CONTROLS) if (estimate := scores.get(task, name))}
         dots = [
-            Dot(system_title(name), estimate, BLUE if name == system else GREY, name not in (SHUFFLED, MAJORITY))
+            Dot(system_title(name), estimate, colors.get(name, GREY), name not in (SHUFFLED, MAJORITY))
             for name, estimate in found.items()
         ]
         panels.append(Panel(task_title(task), dots, found[MAJORITY].value if MAJORITY in found else None))
     alt = "Test accuracy with 95 % intervals of the encoder and its controls, by task; the tables hold the numbers."
-    caption = "Blue: the trained encoder. Dashed: the commonest label of the training rows, always guessed."
+    black = " Black: the same before its training." if any(scores.get(task, BEFORE) for task in scores.tasks) else ""
+    caption = f"Blue: the trained encoder.{black} Dashed: the commonest label of the training rows, always guessed."
     return dot_panels(panels, alt, caption)
 
 
 def layer_curves(scores: Scores, system: str) -> Picture | None:
-    """Test accuracy of each layer, its dev accuracy beside it, two controls as lines."""
+    """Test accuracy of each layer, its dev accuracy beside it; the encoder before adaptation and controls as lines."""
     layers = {task: found for task in scores.tasks if (found := scores.layers(task, system))}
     if not layers:
         return None
@@ -75,6 +88,8 @@ def layer_curves(scores: Scores, system: str) -> Picture | None:
                     axis.axhline(
                         estimate.value, color=color, linestyle=line, linewidth=1.4, label=system_title(control)
                     )
+            if (before := scores.get(task, BEFORE)) is not None:
+                axis.axhline(before.value, color=DARK, linewidth=1.2, label=BEFORE)
             axis.set(title=task_title(task), xlabel="layer")
         grid[0, 0].set_ylabel("accuracy")
         handles, names = grid[0, 0].get_legend_handles_labels()

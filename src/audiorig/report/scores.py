@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
 from audiorig.evaluate.reconstruction import DISTANCES
-from audiorig.evaluate.systems import MAJORITY, RANDOM, SHUFFLED
+from audiorig.evaluate.systems import BEFORE, MAJORITY, RANDOM, SHUFFLED
 
 RECONSTRUCTION = "reconstruction"
 PITCH = "pitch"
 R2_UNIT = "R²"
-CONTROLS = (RANDOM, LOG_MEL, LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC, SHUFFLED, MAJORITY)
+CONTROLS = (BEFORE, RANDOM, LOG_MEL, LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC, SHUFFLED, MAJORITY)
 MAIN_CONTROLS = (LOG_MEL, RANDOM)  # those that every page sets beside an encoder
 
 Direction = Literal["above", "below", "uncertain"]

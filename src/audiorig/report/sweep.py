@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiorig.config import Run
+from audiorig.config import Run, WaveMAERun
 from audiorig.config.sweeps import Sweep
+from audiorig.data.pseudonyms import IDENTIFYING
 from audiorig.report.cases import (
     controls_table,
     difference_dots,
@@ -47,6 +48,7 @@ def build_sweep(sweep: Sweep, run: Run, members: Sequence[Member]) -> str:
         beside=controls_table(cases, tasks),
         distances=distance_rows(cases),
         distance_names=list(cases[0].distances),
+        rebuilds=isinstance(run, WaveMAERun),
         pitch=pitch_table(cases, run.experiment),
         members=seed_rows(sweep, cases, tasks),
         seed_headers=[*(task_title(task) for task in tasks), *(f"R² {distance}" for distance in cases[0].distances)],
@@ -59,7 +61,9 @@ def changes_text(settings: Mapping[str, Any], but: Sequence[str] = (), prefix: s
     for key, value in settings.items():
         if key in but:
             continue
-        if isinstance(value, Mapping) and value:
+        if key in IDENTIFYING and value is not None:
+            parts.append(f"{prefix}{key} set")  # its values name people or files
+        elif isinstance(value, Mapping) and value:
             parts.append(changes_text(value, prefix=f"{prefix}{key}."))
         else:
             parts.append(f"{prefix}{key} {'taken away' if value is None else value}")

@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from audiorig.config.wavemae import WaveMAEModelConfig
+from audiorig.report.curves import by_step, series, thinned
 from audiorig.report.figures import BLUE, DASHED, GREY, ORANGE, STYLE, Picture, vector
 from audiorig.report.tables import Table
 from audiorig.report.wording import points, share
@@ -26,7 +24,6 @@ PART_TITLES = {
 }
 NOT_LOSSES = ("step", "epoch", "grad_norm", "learning_rate", "loss", "train_", "latent_", "linear_probe_")
 LAST_STEPS = 20  # one batch alone says little
-MOST_POINTS = 400
 
 
 def loss_parts(history: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -86,16 +83,16 @@ def loss_curves(history: Sequence[Mapping[str, Any]], weights: Mapping[str, floa
         figure = Figure(figsize=(9.6, 2.3 * rows + 0.3), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, part in zip(grid, parts, strict=False):
-            steps, values, block = _thinned(*_series(history, part))
+            steps, values, block = thinned(*series(history, part))
             axis.plot(steps, values, color=BLUE, linewidth=1, alpha=0.8, label="training batches")
-            axis.plot(*_series(history, f"eval_{part}"), "o-", color=ORANGE, markersize=3.5, linewidth=1.2, label="dev")
+            axis.plot(*series(history, f"eval_{part}"), "o-", color=ORANGE, markersize=3.5, linewidth=1.2, label="dev")
             axis.set_title(_part_title(part, weights))
             averaged = f" The training line is averaged over {block} steps." if block > 1 else averaged
-        grid[len(parts)].plot(*_series(history, "learning_rate"), color=GREY, linewidth=1.2)
+        grid[len(parts)].plot(*series(history, "learning_rate"), color=GREY, linewidth=1.2)
         grid[len(parts)].set_title("learning rate")
         grid[len(parts)].yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
         for axis in grid[: len(parts) + 1]:
-            _by_step(axis)
+            by_step(axis)
         for axis in grid[len(parts) + 1 :]:
             axis.set_visible(False)
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -115,7 +112,7 @@ def watch_curves(history: Sequence[Mapping[str, Any]]) -> Picture | None:
         "eval_latent_rank": "effective rank of the last layer",
         "eval_latent_cosine": "mean cosine of two clips",
     }
-    found = {key: title for key, title in titles.items() if _series(history, key)[0]}
+    found = {key: title for key, title in titles.items() if series(history, key)[0]}
     caption = "Band: 95 % interval. Dashed: the commonest label, always guessed." * (
         "eval_linear_probe_accuracy" in found
     )
@@ -125,36 +122,18 @@ def watch_curves(history: Sequence[Mapping[str, Any]]) -> Picture | None:
         figure = Figure(figsize=(9.6, 2.5), layout="constrained")
         axes = figure.subplots(1, 3)
         for axis, (key, title) in zip(axes, found.items(), strict=False):
-            steps, values = _series(history, key)
+            steps, values = series(history, key)
             axis.plot(steps, values, "o-", color=BLUE, markersize=3.5, linewidth=1.2)
-            (low_steps, low), (high_steps, high) = (_series(history, f"{key}_{edge}") for edge in ("low", "high"))
+            (low_steps, low), (high_steps, high) = (series(history, f"{key}_{edge}") for edge in ("low", "high"))
             if low_steps == high_steps == steps:
                 axis.fill_between(steps, low, high, color=BLUE, alpha=0.18, linewidth=0)
             if key.endswith("accuracy"):
-                axis.plot(*_series(history, "eval_linear_probe_majority"), **DASHED)
+                axis.plot(*series(history, "eval_linear_probe_majority"), **DASHED)
             axis.set_title(title)
-            _by_step(axis)
+            by_step(axis)
         for axis in axes[len(found) :]:
             axis.set_visible(False)
         return vector(figure, f"By step: {', '.join(found.values())}.", caption)
-
-
-def _by_step(axis: Axes) -> None:
-    axis.set_xlabel("step")
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-
-
-def _series(history: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    found = [(entry["step"], entry[key]) for entry in history if "step" in entry and entry.get(key) is not None]
-    return [step for step, _ in found], [value for _, value in found]
-
-
-def _thinned(steps: list[float], values: list[float]) -> tuple[Any, Any, int]:
-    """Means of so many neighbours that at most ``MOST_POINTS`` are left."""
-    block = max(1, math.ceil(len(steps) / MOST_POINTS))
-    edges = range(0, len(steps), block)
-    means = [[float(np.mean(each[edge : edge + block])) for edge in edges] for each in (steps, values)]
-    return means[0], means[1], block
 
 
 def probe_in_training(history: Sequence[Mapping[str, Any]]) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiorig.config import ProbeTask
+from audiorig.config import HomeWav2Vec2Run, ProbeTask
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
 from audiorig.evaluate.systems import RANDOM
+from audiorig.report.adaptation import change_clauses, overall_verdict
 from audiorig.report.inputs import RunInputs
 from audiorig.report.rebuilt import pitch_verdict, reconstruction_verdict
-from audiorig.report.scores import Beside, Scores
-from audiorig.report.wording import compared, points_in_words, task_title, with_interval
+from audiorig.report.scores import Beside
+from audiorig.report.wording import compared, points_in_words, task_title
 
 CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
 OTHERS = (LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC)
@@ -17,12 +18,10 @@ GROUPS = {"participant": "participants", "recording": "recordings", "clip": "cli
 
 
 def verdict(inputs: RunInputs) -> list[str]:
-    """One sentence for each task, alone and against another run; one for the reconstruction, one for pitch."""
+    """What adaptation changed; a sentence for each task, alone and against another run; reconstruction and pitch."""
     tasks = inputs.run.probe.tasks
-    sentences = [
-        task_verdict(inputs.scores, name, inputs.system, held_out(tasks.get(name), inputs.split))
-        for name in inputs.scores.tasks
-    ]
+    sentences = [overall_verdict(inputs)] if isinstance(inputs.run, HomeWav2Vec2Run) else []
+    sentences += [task_verdict(inputs, name, held_out(tasks.get(name), inputs.split)) for name in inputs.scores.tasks]
     for each in inputs.beside:
         sentences += beside_verdict(each, inputs.scores.tasks)
     sentences.append(reconstruction_verdict(inputs.scores, inputs.system))
@@ -45,13 +44,14 @@ def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
             return f" (each of {task.folds} parts tested once)"
 
 
-def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str:
+def task_verdict(inputs: RunInputs, task: str, where: str = "") -> str:
     """E.g. "Language on held-out participants: accuracy .965 [...]; 31.9 points above log-mel [...]".
 
-    Of the other spectral controls the best is named, and each that the encoder is not certain to be above.
+    What further training changed goes first. Of the spectral controls but log-mel the best is named, and each that
+    the encoder is not certain to be above.
     """
-    mine = scores.get(task, system)
-    if mine is None:
+    scores, system = inputs.scores, inputs.system
+    if scores.get(task, system) is None:
         return ""
     differences = {control: scores.difference(task, system, control) for control in (*CALLED, *OTHERS)}
     best = max((LOG_MEL, *OTHERS), key=lambda control: getattr(scores.get(task, control), "value", -1.0))
@@ -60,7 +60,8 @@ def task_verdict(scores: Scores, task: str, system: str, where: str = "") -> str
         for control, difference in differences.items()
         if difference and (control in CALLED or control == best or difference.direction != "above")
     }
-    return "; ".join([f"{task_title(task)}{where}: accuracy {with_interval(mine)}", *compared(named)]) + "."
+    clauses = [*change_clauses(inputs, task), *compared(named)]
+    return f"{task_title(task)}{where}: {'; '.join(clauses)}."
 
 
 def beside_verdict(beside: Beside, tasks: Sequence[str]) -> list[str]:

@@ -7,6 +7,8 @@ from audiorig.report.scores import R2_UNIT, Estimate, Metric
 
 CHANGE = {"above": "higher", "below": "lower", "uncertain": "not certain"}  # by the direction of a difference
 
+SYSTEM_TITLES = {RANDOM: "untrained encoder", "homewav2vec2": "after adaptation"}
+
 
 def share(value: float, digits: int = 3) -> str:
     """A number near 0 to 1 without its leading zero: .965, 1.000; below zero with a true minus."""
@@ -98,7 +100,7 @@ def listed(names: Sequence[str]) -> str:
 
 def system_title(system: str) -> str:
     """How a page calls a system."""
-    return "untrained encoder" if system == RANDOM else system
+    return SYSTEM_TITLES.get(system, system)
 
 
 def task_title(task: str) -> str:

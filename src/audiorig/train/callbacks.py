@@ -11,11 +11,22 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+from audiorig.train import ranks
+from audiorig.train.ranks import SIGNALS
+
+
+class NumbersCallback(TrainerCallback):
+    """A callback with numbers of its own in the log of every step."""
+
+    def numbers(self) -> dict[str, float]:
+        """What is logged of the step that was just made; on all ranks the same."""
+        raise NotImplementedError
 
 
 class StopInGoodOrder(TrainerCallback):
     """Finish the step, save, stop: when a signal says so, or after a number of steps.
+
+    A signal to one rank stops all of them at the same step.
 
     Args:
         stop_after_steps: steps of this call, None for no limit.
@@ -27,6 +38,7 @@ class StopInGoodOrder(TrainerCallback):
     def __init__(self, stop_after_steps: int | None = None) -> None:
         self.stop_after_steps = stop_after_steps
         self.reason: str | None = None
+        self._signal = 0
         self._last_step: int | None = None
         self._handlers: dict[int, Any] = {}
 
@@ -39,11 +51,13 @@ class StopInGoodOrder(TrainerCallback):
             self._handlers[number] = signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.reason = signal.Signals(number).name
+        self._signal = number
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
-        if self._last_step is not None and state.global_step >= self._last_step:
-            self.reason = self.reason or f"--stop_after_steps {self.stop_after_steps}"
+        if number := ranks.largest(self._signal):
+            self.reason = signal.Signals(number).name
+        elif self._last_step is not None and state.global_step >= self._last_step:
+            self.reason = f"--stop_after_steps {self.stop_after_steps}"
         if self.reason:
             control.should_save = control.should_training_stop = True
 
@@ -67,6 +81,8 @@ class ProgressBar(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
     ) -> None:
+        if not state.is_world_process_zero:
+            return
         interval = 0.5 if sys.stderr.isatty() else 5.0
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc="train", unit="step")
         self.bar.mininterval = interval
@@ -102,6 +118,8 @@ class TensorBoard(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any
     ) -> None:
+        if not state.is_world_process_zero:
+            return
         # Whatever was logged beyond the checkpoint (all of it, at a fresh start) comes again.
         purge = state.global_step + 1 if state.global_step else 0
         self.writer = SummaryWriter(str(self.folder), purge_step=purge)

@@ -57,6 +57,11 @@ def step_of(folder: Path) -> int:
     return int(read_json(folder / SEAL)["step"])
 
 
+def num_ranks(folder: Path) -> int:
+    """How many processes a checkpoint was written by: each has left its random state."""
+    return max(1, len(list(folder.glob("rng_state_*.pth"))))
+
+
 def list_checkpoints(root: Path) -> list[Path]:
     """Checkpoint folders, newest first."""
     folders = [path for path in root.glob("step-*") if path.name.removeprefix("step-").isdecimal()]

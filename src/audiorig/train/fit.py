@@ -17,12 +17,13 @@ from transformers.utils import logging as transformers_logging
 from audiorig.config import TrainConfig
 from audiorig.errors import ResumeError, Unfinished
 from audiorig.files import write_json, written_aside
-from audiorig.train import checkpoints
+from audiorig.train import checkpoints, ranks
+from audiorig.train.arguments import precision
 from audiorig.train.callbacks import ProgressBar, StopInGoodOrder, TensorBoard
 from audiorig.train.compilation import compile_blocks
 from audiorig.train.experiment import Experiment
 from audiorig.train.probe_log import ProbeInTraining
-from audiorig.train.trainer import RigTrainer, precision
+from audiorig.train.trainer import RigTrainer
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def fit(
 ) -> tuple[list[dict[str, Any]], int]:
     """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
 
-    The caller holds the ``ownership`` of the folder, until what it makes of the result is written.
+    The caller has ``joined`` the other ranks and so owns the folder, until what it makes of the
+    result is written. All ranks call this and get the same.
 
     Args:
         folder: the run's folder; ``checkpoints/`` and ``tensorboard/`` are written into it.
@@ -58,18 +60,17 @@ def fit(
     torch.set_num_threads(settings.cpu_threads)
     root = folder / "checkpoints"
     fingerprint = run_fingerprint(experiment, settings, seed)
-    if resume_from is not None:
-        checkpoints.require_same_run(resume_from, fingerprint)
-    checkpoints.prepare_folder(root, fingerprint)
-    start = resume_from or checkpoints.newest_whole(root, fingerprint)
+    start = ranks.from_main(lambda: _find_start(root, fingerprint, resume_from))
     first_step = checkpoints.step_of(start) if start else 0
+    if start is not None and experiment.ledger is not None:
+        experiment.ledger.load(start)
     if start is not None and first_step >= settings.max_steps:
         log.info("%s holds the whole run: nothing to train", start)
         return load_finished(experiment.model, start), first_step
     if settings.compile:
         log.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
-    step_sec = experiment.item_sec * settings.batch_size * settings.accumulation
+    step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
     callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard"), *experiment.callbacks]
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
@@ -85,6 +86,21 @@ def fit(
             f"the state is saved in {root}, run the same command again to go on"
         )
     return training_log(trainer.state), first_step
+
+
+def _find_start(root: Path, fingerprint: Mapping[str, Any], resume_from: Path | None) -> Path | None:
+    """Make the folder of checkpoints ready, and say where to go on from."""
+    if resume_from is not None:
+        checkpoints.require_same_run(resume_from, fingerprint)
+    checkpoints.prepare_folder(root, fingerprint)
+    start = resume_from or checkpoints.newest_whole(root, fingerprint)
+    if start is not None and (written_by := checkpoints.num_ranks(start)) != ranks.world_size():
+        log.warning(
+            "%s was written by %d processes, and this run has %d: it goes on, with batches and random numbers of its "
+            "own from here",
+            *(start, written_by, ranks.world_size()),
+        )
+    return start
 
 
 def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) -> dict[str, Any]:

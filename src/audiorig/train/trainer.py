@@ -1,8 +1,9 @@
 """The one trainer: ``transformers.Trainer``, with the few things changed that a trusted run needs.
 
 Changed: the order of the data (a stream addressed by position), evaluation (over items, not
-batches), loss parts (exact means), checkpoints (sealed), decay groups, and steps whose gradient
-is not finite (skipped).
+batches), loss parts (exact means), checkpoints (sealed), decay groups, steps whose gradient is
+not finite (skipped), and what was heard (counted). On several ranks all of them know the same,
+and the first one writes.
 """
 
 import math
@@ -13,82 +14,22 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer
 
 from audiorig.config import TrainConfig
 from audiorig.data.prefetch import ReadAhead, as_it_is
 from audiorig.errors import DataError
-from audiorig.randomness import random_state_fence
-from audiorig.train import checkpoints
+from audiorig.randomness import keyed_generator, random_state_fence
+from audiorig.train import checkpoints, ranks
+from audiorig.train.arguments import training_arguments
+from audiorig.train.callbacks import NumbersCallback
 from audiorig.train.compilation import uncompiled
 from audiorig.train.experiment import Experiment
+from audiorig.train.part_sums import PartSums, pairs_of
 from audiorig.train.sampler import StepSampler
 
-
-def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> TrainingArguments:
-    """The Trainer's arguments for our settings."""
-    schedules = {"cosine": "cosine_with_min_lr", "linear": "linear", "constant": "constant_with_warmup"}
-    arguments = TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
-        max_steps=settings.max_steps,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.betas[0],
-        adam_beta2=settings.betas[1],
-        warmup_steps=math.ceil(settings.warmup_share * settings.max_steps),
-        lr_scheduler_type=schedules[settings.schedule],
-        lr_scheduler_kwargs={"min_lr_rate": settings.min_lr_share} if settings.schedule == "cosine" else {},
-        max_grad_norm=settings.clip_norm,
-        bf16=precision(settings) == "bf16",
-        logging_strategy="steps",
-        logging_steps=1,  # sums are not part of a checkpoint: longer intervals would not resume exactly
-        eval_strategy="steps",
-        eval_steps=settings.eval_steps,
-        save_strategy="steps",
-        save_steps=settings.save_steps,
-        save_total_limit=None,  # rotation is ours: the stock one may delete the only whole checkpoint
-        logging_nan_inf_filter=False,  # it hides NaN and reads the loss at every micro-batch
-        remove_unused_columns=False,
-        ddp_find_unused_parameters=False,
-        report_to=[],
-        seed=seed,
-        disable_tqdm=True,  # the bar is ours
-        use_cpu=not torch.cuda.is_available(),
-    )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one process, one device: never wrap the model in DataParallel
-    return arguments
-
-
-def precision(settings: TrainConfig) -> str:
-    """What the model computes in on this machine: bf16 or fp32."""
-    if settings.precision != "auto":
-        return settings.precision
-    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bf16" if has_bf16 else "fp32"
-
-
-class PartSums:
-    """Running sums of loss parts on the device: no waiting for it before they are asked for."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, Tensor] = {}
-
-    def add(self, parts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        for name, (total, weight) in parts.items():
-            pair = torch.stack([total.double(), weight.double()])
-            self._sums[name] = self._sums[name] + pair if name in self._sums else pair
-
-    def add_mean(self, parts: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Count a micro-batch once, whatever it holds: the loss is the mean over micro-batches."""
-        self.add({name: (total / weight, torch.ones_like(total)) for name, (total, weight) in parts.items()})
-
-    def drain(self) -> dict[str, float]:
-        """The weighted means since the last call."""
-        means = {name: (pair[0] / pair[1]).item() for name, pair in sorted(self._sums.items())}
-        self._sums = {}
-        return means
+# The loss scale of half precision begins at 2^16 and is halved at an overflow: after 16 it is no longer the cause.
+MOST_OVERFLOWS = 50
 
 
 class RigTrainer(Trainer):
@@ -106,9 +47,12 @@ class RigTrainer(Trainer):
         self.experiment, self.settings, self.run_seed = experiment, settings, seed
         self.root = folder / "checkpoints"
         self.fingerprint: Mapping[str, Any] = {}
-        self._train_parts, self._eval_parts = PartSums(), PartSums()
+        self._train_parts = PartSums()
+        self._seen: Tensor | None = None
         self._aside: Path | None = None
         self._bad_steps = 0
+        if not ranks.is_main():  # or two ranks would drop the same units of different items
+            torch.manual_seed(int(keyed_generator("rank", seed, ranks.rank()).integers(2**63)))
 
     # ------------------------------------------------------------------ data
 
@@ -135,20 +79,47 @@ class RigTrainer(Trainer):
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # or iter() would draw from the global state
             pin_memory=torch.cuda.is_available(),
+            **(ranks.worker_options(dataset, collate) if workers else {}),
         )
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """The micro-batches of a step; what the ledger is to count is taken out of them."""
+        batches, num_items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        seen = [batch.pop("seen") for batch in batches if "seen" in batch]
+        self._seen = torch.stack(seen) if seen else None
+        return batches, num_items
+
+    def _note_seen(self) -> dict[str, float]:
+        """Tell the ledger what all ranks heard in this step, in the order of the stream."""
+        ledger = self.experiment.ledger
+        if ledger is None:
+            return {}
+        if self._seen is not None:
+            by_rank = ranks.stacked(self._seen.cpu())  # (W, micro-batches, B, K)
+            ledger.note(by_rank.transpose(0, 1).flatten(0, 2))
+            self._seen = None
+        return ledger.numbers()
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Means of the loss parts over all dev items, whatever the batch size."""
+        """Means of the loss parts over all dev items, whatever the batch size.
+
+        The ranks take batches in turn, and add up all of them: each gets what one alone would get.
+        """
         dataset, size = self.experiment.dev_dataset, self.settings.batch_size
         model = self.experiment.model.eval()
+        mine: list[dict[str, Tensor]] = []
         with random_state_fence(), torch.no_grad(), uncompiled(), self.accelerator.autocast():
-            for first in range(0, len(dataset), size):
+            for first in range(0, len(dataset), size)[ranks.rank() :: ranks.world_size()]:
                 items = [dataset[0, item] for item in range(first, min(first + size, len(dataset)))]
-                batch = self._prepare_inputs(self.experiment.collate_dev(items))
-                self._eval_parts.add(model(**batch)["parts"])
-        parts = self._eval_parts.drain()
+                batch = {name: value for name, value in self.experiment.collate_dev(items).items() if name != "seen"}
+                parts = model(**self._prepare_inputs(batch))["parts"]
+                mine.append({name: pair.cpu() for name, pair in pairs_of(parts).items()})
+        sums = PartSums()
+        for pairs in ranks.in_turn(mine):
+            sums.add_pairs(pairs)
+        parts = sums.means()
         weights = getattr(model, "part_weights", {})
         if weights:
             parts["total"] = sum(weight * parts[name] for name, weight in weights.items() if name in parts)
@@ -163,26 +134,54 @@ class RigTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        self._train_parts.add_mean(outputs["parts"])
+        is_counted = self.model_accepts_loss_kwargs and num_items_in_batch is not None
+        (self._train_parts.add if is_counted else self._train_parts.add_mean)(outputs["parts"])
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             logs["total"] = logs.pop("loss")
-            logs |= self._train_parts.drain()
+            if not math.isfinite(logs["total"]):
+                self._tr_loss.zero_()  # the Trainer takes what it has logged from its sum: NaN would stay for ever
+            logs |= self._train_parts.means_of_all() | self._numbers()
         super().log(logs, start_time)
 
+    def _numbers(self) -> dict[str, float]:
+        """What is logged of a step besides losses."""
+        numbers = self._note_seen()
+        for callback in self.experiment.callbacks:
+            if isinstance(callback, NumbersCallback):
+                numbers |= callback.numbers()
+        if self._is_scaled:
+            before = next((entry["overflows"] for entry in reversed(self.state.log_history) if "overflows" in entry), 0)
+            numbers["overflows"] = before + (self._bad_steps > 0)
+        return numbers
+
+    @property
+    def _is_scaled(self) -> bool:
+        """Whether the loss is scaled, as fp16 needs it: then an overflow is how a good scale is found."""
+        return getattr(self.accelerator, "scaler", None) is not None
+
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
-        """Called right before the optimizer: a gradient that is not finite changes nothing."""
+        """Called right before the optimizer: a gradient that is not finite changes nothing.
+
+        The gradient is that of all ranks together, so all of them do the same.
+        """
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         self._bad_steps = 0 if math.isfinite(float(norm)) else self._bad_steps + 1
         if self._bad_steps:
             for parameter in self.experiment.model.parameters():
                 parameter.grad = None  # AdamW passes over these: no decay, no momentum
-        if self._bad_steps >= self.settings.max_bad_steps:
+        step = self.state.global_step + 1
+        if self._is_scaled and self._bad_steps >= MOST_OVERFLOWS:
+            raise DataError(
+                f"half precision overflowed in {self._bad_steps} steps in a row, up to step {step}, although the loss "
+                "was scaled down at each; set train.precision to fp32 or bf16, or lower train.learning_rate"
+            )
+        if not self._is_scaled and self._bad_steps >= self.settings.max_bad_steps:
             raise DataError(
                 f"the gradient was not finite in {self._bad_steps} steps in a row, up to step "
-                f"{self.state.global_step + 1}; lower train.learning_rate, or look for the data of these steps"
+                f"{step}; lower train.learning_rate, or look for the data of these steps"
             )
         return norm
 
@@ -212,17 +211,25 @@ class RigTrainer(Trainer):
         return str(self._aside) if self._aside else super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Let the Trainer write aside, then seal and rename."""
+        """Let the Trainer write aside, then seal and rename.
+
+        All ranks write their random states; the first one writes the rest.
+        """
         root, step = self.root, self.state.global_step
         target = root / f"step-{step}"
-        if target.exists() and checkpoints.broken_because(target) is None:
+        if ranks.from_main(lambda: target.exists() and checkpoints.broken_because(target) is None):
             return
         self._aside = root / ".aside"
         try:
             super()._save_checkpoint(model, trial)
         finally:
             self._aside = None
-        written = root / ".aside" / f"checkpoint-{step}"
-        (written / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody reads
-        checkpoints.seal(written, target, step, self.fingerprint)
-        checkpoints.rotate(root, self.settings.keep_checkpoints)
+        ranks.barrier()
+        if ranks.is_main():
+            written = root / ".aside" / f"checkpoint-{step}"
+            (written / "training_args.bin").unlink(missing_ok=True)  # a pickle that nobody reads
+            if self.experiment.ledger is not None:
+                self.experiment.ledger.save(written)
+            checkpoints.seal(written, target, step, self.fingerprint)
+            checkpoints.rotate(root, self.settings.keep_checkpoints)
+        ranks.barrier()

@@ -5,18 +5,21 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from audiorig.config import CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus
+from audiorig.config import CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus, HomeCorpus, HomeDemoCorpus
 from audiorig.data.corpora.emilia import describe_clips as describe_emilia
 from audiorig.data.corpora.folder import describe_clips as describe_folder
+from audiorig.data.corpora.home import describe_clips as describe_home
 
 
 def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
     """What the names of a corpus' audio end with; ``.tar`` are archives of such files."""
     match corpus:
-        case FolderCorpus() | EmiliaCorpus():
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus():
             return corpus.extensions
         case DemoCorpus():
             return (".wav",)
+        case HomeDemoCorpus():
+            return (".wav", ".flac")
     raise _unknown(corpus)
 
 
@@ -37,7 +40,9 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
             return describe_folder(corpus, root, scan)
         case EmiliaCorpus():
             return describe_emilia(corpus, root, scan)
-        case DemoCorpus():
+        case HomeCorpus():
+            return describe_home(corpus, root, scan)
+        case DemoCorpus() | HomeDemoCorpus():
             made = FolderCorpus(kind="folder", root=str(root), metadata="metadata.csv")
             return describe_folder(made, root, scan)
     raise _unknown(corpus)

@@ -200,7 +200,7 @@ def render_clip(clip: Clip, seed: int) -> npt.NDArray[np.int16]:
     """
     spoken, spoken_rate_hz = speak(clip.sentence, clip.language, clip.variant, clip.rate_wpm, clip.pitch, clip.range)
     # VHQ runs in double precision, so the 16 bits do not depend on the processor's last bits.
-    waveform = soxr.resample(_trim_silence(spoken, spoken_rate_hz) / 32768, spoken_rate_hz, SAMPLE_RATE_HZ, "VHQ")
+    waveform = soxr.resample(trim_silence(spoken, spoken_rate_hz) / 32768, spoken_rate_hz, SAMPLE_RATE_HZ, "VHQ")
     recorded = random_channel(waveform, SAMPLE_RATE_HZ, keyed_generator("demo-channel", seed, clip.path))
     return np.rint(recorded * 32768).astype(np.int16)
 
@@ -286,7 +286,8 @@ def _plan_clip(seed: int, language: str, voice: Voice, subset: Subset, index: in
     )  # fmt: skip
 
 
-def _trim_silence(samples: npt.NDArray[np.int16], sample_rate_hz: int) -> npt.NDArray[np.int16]:
+def trim_silence(samples: npt.NDArray[np.int16], sample_rate_hz: int) -> npt.NDArray[np.int16]:
+    """An utterance (T,) without the silence around it, but for a short margin."""
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > SILENCE)
     if loud.size == 0:
         return samples

@@ -1,0 +1,31 @@
+"""The files that a training reads, whatever its experiment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run is trained from. What its experiment does not ask for is left empty.
+
+    Attributes:
+        split: folder of the split (train.arrow, dev.arrow).
+        root: folder of the corpus' audio, or of the copies of it.
+        folder: the run's folder, for logs.
+        statistics: per-bin statistics of the training side.
+        pitch: shards of measured pitch.
+        teacher: shards of a teacher's features.
+        reduction: scale and axes of the teacher's features.
+        pretrained: folder of a network: the one to go on from, or a teacher that is asked live.
+        is_private: no audio, name or path of the corpus may leave the project.
+    """
+
+    split: Path
+    root: Path
+    folder: Path
+    statistics: Path | None = None
+    pitch: tuple[Path, ...] = ()
+    teacher: tuple[Path, ...] = ()
+    reduction: Path | None = None
+    pretrained: Path | None = None
+    is_private: bool = False

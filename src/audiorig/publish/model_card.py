@@ -1,0 +1,202 @@
+"""README.md for the Hub, written from what was measured: nothing in it that no file of the run says.
+
+Of a private corpus it takes counts and hours, its title and its licence; names of participants and
+files, paths, notes and sources are not read at all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+from pydantic import TypeAdapter
+
+from audiorig.config import Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.config_checks import check, read_yaml
+from audiorig.config_stages import run_name
+from audiorig.errors import DataError
+from audiorig.files import read_json
+from audiorig.publish.score_tables import score_tables
+from audiorig.report.card import corpus_title, loading, tags, w2v_sentence
+
+GROUPS = {
+    "participant": "participants of whom it heard nothing",
+    "recording": "recordings of which it heard nothing (participants may be on several sides)",
+    "clip": "clips that it did not hear (participants and recordings may be on several sides)",
+}
+TEXT = """---
+{{ card_data }}
+---
+
+# {{ title }}
+
+{{ what }}
+
+{{ loading }}
+
+## What it was trained on
+
+{{ training }}
+
+## What it reaches
+
+{{ scores }}
+
+## What made it
+
+{{ made }}
+"""
+
+
+@dataclass(frozen=True)
+class CardInputs:
+    """What a card is written from.
+
+    Attributes:
+        scores: rows of ``metrics.json``.
+        history: entries of the training log.
+        training: the training's record: settings, versions, time.
+        split: counts and hours of the three sides.
+        base: the manifest of the checkpoint that it went on from, if any.
+    """
+
+    name: str
+    run: Run
+    corpus: CorpusSection
+    scores: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    training: Mapping[str, Any]
+    split: Mapping[str, Any]
+    base: Mapping[str, Any] | None = None
+
+
+def read_card_inputs(run_folder: Path) -> CardInputs:
+    """Read what earlier rules wrote of a run, where they write it.
+
+    Args:
+        run_folder: ``results/{run}``, beside ``results/corpora``.
+
+    Raises:
+        DataError: if one of the files is not there.
+    """
+    configs = sorted((run_folder / "config").glob("*.yaml"))
+    if not configs:
+        raise DataError(f"{run_folder}: found no settings of a run: name a folder like results/homewav2vec2")
+    raw: dict[str, Any] = {}
+    for path in configs:
+        raw |= read_yaml(path)
+    run: Run = check(TypeAdapter(Run), raw, str(run_folder / "config"))
+    results = next((place for place in (run_folder, *run_folder.parents) if place.name == "results"), run_folder.parent)
+    corpus = results / "corpora" / run.data.corpus
+    about = corpus / "corpus.yaml"
+    base = results.parent / "pretrained" / run.model.base if isinstance(run, HomeWav2Vec2Run) else None
+    return CardInputs(
+        name=run_name(run_folder),
+        run=run,
+        corpus=check(TypeAdapter(Corpus), read_yaml(_present(about)), str(about)),
+        scores=read_json(_present(run_folder / "metrics.json")),
+        history=read_json(_present(run_folder / "history.json")),
+        training=read_json(_present(run_folder / "final.ckpt.provenance.json")),
+        split=read_json(_present(corpus / "splits" / run.data.split / "split_summary.json")),
+        base=read_json(_present(base / "manifest.json")) if base else None,
+    )
+
+
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        raise DataError(f"{path}: found no file, and the card is written from it: make it first")
+    return path
+
+
+def hub_card(inputs: CardInputs, repo_id: str) -> str:
+    """README.md of the model on the Hub."""
+    hub_base = _hub_base(inputs)
+    data = ModelCardData(
+        library_name="transformers",
+        license=inputs.run.hub.license,
+        base_model=hub_base,
+        pipeline_tag="feature-extraction",
+        tags=[*tags(inputs.run), *([] if hub_base else ["trained-from-scratch"])],
+    )
+    card = ModelCard.from_template(
+        data,
+        template_str=TEXT,
+        title=inputs.run.report.title or inputs.name,
+        what=_what(inputs),
+        loading=loading(inputs.run, repo_id),
+        training=_training(inputs),
+        scores=score_tables(inputs.scores, inputs.run.experiment),
+        made=_made(inputs),
+    )
+    return str(card)
+
+
+def _hub_base(inputs: CardInputs) -> str | None:
+    """The published model that it went on from; none where that one was made here of random numbers."""
+    base = inputs.base or {}
+    return None if base.get("seeded") else base.get("hub_id")
+
+
+def _what(inputs: CardInputs) -> str:
+    project = "[audiorig](https://github.com/audiorig/audiorig)"
+    corpus = f"{corpus_title(inputs.run, inputs.corpus)} (licence of the audio: {inputs.corpus.license})"
+    match inputs.run:
+        case WaveMAERun():
+            sentence = f"A masked autoencoder of speech, trained from random weights by {project} on: {corpus}."
+            return f"{sentence} {w2v_sentence(inputs.run)}".rstrip()
+        case HomeWav2Vec2Run():
+            how = "A wav2vec2, pre-trained from random weights"
+            if name := _hub_base(inputs):
+                base = inputs.base or {}
+                origin = f"commit {str(base.get('revision'))[:8]}, licence {base.get('license', 'unknown')}"
+                how = f"[{name}](https://huggingface.co/{name}) ({origin}), its pre-training continued"
+            return f"{how} by {project} on: {corpus}."
+
+
+def _training(inputs: CardInputs) -> str:
+    sides = inputs.split.get("sides", {})
+    train = sides.get("train", {})
+    group = str(inputs.split.get("group", "clip"))
+    lines = (
+        [f"{train['hours']:.2f} hours of {train['num_groups']:,} {group}s are on the training side."] if train else []
+    )
+    lines += [_heard(inputs)]
+    held_out = GROUPS.get(group, "groups of which it heard nothing")
+    counts = [f"{name} ({sides[name]['num_groups']:,} {group}s)" for name in ("dev", "test") if name in sides]
+    if counts:
+        lines.append(f"The other sides, {' and '.join(counts)}, are {held_out}.")
+    if inputs.corpus.private:
+        lines.append("The recordings are private: nothing of them is here but these weights and counts.")
+    return "\n".join(line for line in lines if line)
+
+
+def _heard(inputs: CardInputs) -> str:
+    """Steps, and how much audio they heard, as far as the log counts it."""
+    steps = max((int(entry["step"]) for entry in inputs.history), default=0)
+    last: dict[str, Any] = {}
+    for entry in inputs.history:
+        last |= entry
+    text = f"It was trained for {steps:,} steps"
+    if "hours_heard" in last:
+        text += f", in which it heard {last['hours_heard']:.2f} hours"
+        if "distinct_hours" in last:
+            text += f", {last['distinct_hours']:.2f} of them distinct"
+        if "coverage" in last:
+            text += f" ({100 * last['coverage']:.0f} % of what there is)"
+    return f"{text}."
+
+
+def _made(inputs: CardInputs) -> str:
+    record = inputs.training
+    versions = record.get("versions", {})
+    names = [f"{name} {versions[name]}" for name in ("torch", "transformers") if name in versions]
+    machine = record.get("machine", {})
+    where = ", ".join(machine.get("gpus", [])) or f"{machine.get('cores', '?')} cores, no GPU"
+    commit, digest = record.get("git_commit") or "unknown", str(record.get("package_digest"))[:16]
+    minutes = float(record.get("wall_sec", 0)) / 60
+    lines = [
+        f"- Run `{inputs.name}`, seed {inputs.run.seed}; {minutes:.1f} minutes on {where}",
+        f"- Code: commit {commit}, package digest {digest}",
+    ]
+    return "\n".join([*lines, *([f"- {', '.join(names)}"] if names else [])])
