@@ -25,6 +25,7 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/sweep.smk"
+include: "rules/publish.smk"
 
 
 localrules:
@@ -38,3 +39,5 @@ localrules:
     report,
     sweep,
     compare,
+    plan_push,
+    push_hf,

@@ -3,6 +3,7 @@
 All files are made in a temporary folder and lie in the page cache. Contenders run interleaved; the
 best round of each counts. A loader is compared with a plain loop that opens, seeks and reads with
 soundfile, one crop after the other, and with what the default model eats.
+Crops of recordings of several hours, at another rate and in stereo: long_crops.py.
 
     PYTHONPATH=src python benchmarks/crops.py --hours 4 --rounds 5
 """

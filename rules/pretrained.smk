@@ -35,7 +35,7 @@ rule fetch_pretrained:
     benchmark:
         "pretrained/{pretrained}.tsv"
     conda:
-        "../envs/data.yaml"
+        "../envs/train.yaml"
     threads: 1
     resources:
         mem_mb=2000,

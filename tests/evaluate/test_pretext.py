@@ -13,9 +13,9 @@ import torch
 
 from audiorig.config import HomeWav2Vec2Run, ProbeConfig, SeededConfig, SplitConfig
 from audiorig.data.split import write_split
-from audiorig.evaluate.pretext import pretext_rows
+from audiorig.evaluate.pretext import load_networks, pretext_rows
 from audiorig.evaluate.systems import BEFORE
-from audiorig.models.wav2vec2.checkpoint import load_base, make_seeded
+from audiorig.models.wav2vec2.checkpoint import make_seeded
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
 
 TINY = {
@@ -47,10 +47,15 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Wav2Vec2Pretrainer:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("seeded") / "tiny"
     make_seeded(SeededConfig(seeded="wav2vec2", settings=TINY), folder)
-    return load_base(folder, RUN.model).eval()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Wav2Vec2Pretrainer:
+    return load_networks(folder, None, RUN, "after")["after"]
 
 
 def scored(homes: Path, **models: Any) -> dict[tuple[str, str], dict[str, Any]]:
@@ -105,3 +110,10 @@ def test_scores_are_the_same_again_and_draw_nothing(homes, model) -> None:
     one = scored(homes, after=model)
     assert torch.equal(torch.rand(2), expected)
     assert scored(homes, after=model) == one
+
+
+def test_a_base_without_a_quantizer_is_not_asked(folder) -> None:
+    new = RUN.model_copy(update={"model": RUN.model.model_copy(update={"reinit_quantizer": True})})
+    assert set(load_networks(folder, folder, RUN, "after")) == {"after", BEFORE}
+    assert set(load_networks(folder, folder, new, "after")) == {"after"}
+    assert not load_networks(folder, folder, RUN, "after")[BEFORE].training

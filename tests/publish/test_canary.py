@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "hf_CANARYcanary0123456789abcdefABCDEF"
 KEY = "CANARY0123456789abcdef0123456789abcdef01"
-CANARIES = (TOKEN, KEY, "signedCANARYaddress")
+CANARIES = (TOKEN, KEY, "signedCANARYaddress", "CANARYofTheChunkStorage")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -101,6 +101,18 @@ def test_a_push_that_tells_all(command: Run, hub: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert "/api/models/team/home/commit/main" in done.stderr  # it does tell
     assert hub.commits == 1
+
+
+def test_a_push_by_chunks(command: Run, hub: Any, run_folder: Path) -> None:
+    """The newer protocol of large files, in another program's hands: it keeps logs of its own below HF_HOME."""
+    done = command("push_hf", *FOLDER, "-v", HF_HUB_DISABLE_XET="0")
+    assert done.returncode == 0, done.stderr
+    assert any(path.startswith("/v1/xorbs/") for path in hub.asked("POST"))
+    assert hub.asked("PUT") == []
+    assert hub.files["model.safetensors"] == (run_folder / "model" / "model.safetensors").read_bytes()
+    assert list((run_folder.parents[1] / "hf").rglob("*.log"))
+    assert TOKEN in "".join(hub.tokens)
+    assert not [path for _, path in hub.requests if "harness" in path]
 
 
 @pytest.mark.parametrize("options", [(), ("-v",)])

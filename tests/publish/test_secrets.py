@@ -1,6 +1,7 @@
 """What is read from .env, and that its values stay out of all output."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from audiorig.errors import ConfigError
-from audiorig.publish.secrets import HIDDEN, hide_in_output, read_environment, scrubbed, use_home
+from audiorig.publish.secrets import HIDDEN, hide_in_output, read_environment, scrubbed, set_up_library
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "hf_CANARYcanary0123456789abcdefABCDEF"
@@ -106,14 +107,13 @@ def test_no_text_of_the_settings_shows_a_value(file: Path) -> None:
 
 
 def test_home_is_set_where_it_is_not(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     monkeypatch.delenv("HF_HOME", raising=False)
-    use_home(read_environment(file, {}))
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "")  # so that it is put back
+    set_up_library(read_environment(file, {}))
     assert os.environ["HF_HOME"] == "/scratch/me/hf"
     assert TOKEN not in os.environ.values()
     monkeypatch.setenv("HF_HOME", "/own")
-    use_home(read_environment(file))
+    set_up_library(read_environment(file))
     assert os.environ["HF_HOME"] == "/own"
 
 

@@ -53,7 +53,7 @@ def test_the_table_holds_first_and_last(make_home_inputs: MakeInputs) -> None:
         ([{"step": 1, "eval_accuracy": 0.012}], "the task was hardly learnt"),
         ([{"step": 1, "perplexity": 70.0}], "their perplexity is 70 of 640"),
         ([{"step": 2, "eval_contrastive": 3.0}, {"step": 4, "eval_contrastive": 3.5}], "lowest at step 2 (3.000)"),
-        ([{"step": 2, "overflows": 3}], "float16 overflowed 3 times"),
+        ([{"step": 1000, "overflows": 40}], "float16 overflowed in 40 of 1,000 steps"),
     ],
 )
 def test_what_went_wrong_is_named(make_home_inputs: MakeInputs, entries: list[dict[str, float]], words: str) -> None:
@@ -63,6 +63,6 @@ def test_what_went_wrong_is_named(make_home_inputs: MakeInputs, entries: list[di
 
 
 def test_a_good_training_is_not_doubted(make_home_inputs: MakeInputs) -> None:
-    history = [{"step": 1, "perplexity": 400.0, "eval_accuracy": 0.5, "eval_contrastive": 2.0, "overflows": 0}]
+    history = [{"step": 1, "perplexity": 400.0, "eval_accuracy": 0.5, "eval_contrastive": 2.0, "overflows": 16}]
     inputs = make_home_inputs(history=history)
     assert pretraining_warnings(inputs, inputs.run) == []

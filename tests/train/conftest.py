@@ -1,5 +1,6 @@
 """A WaveMAE small enough to train 40 steps in a second or two."""
 
+import logging
 import os
 import signal
 import socket
@@ -191,6 +192,7 @@ def fork_ranks(tmp_path: Path) -> Callable[..., list[int]]:
                 log = os.open(tmp_path / f"rank-{rank}.log", os.O_WRONLY | os.O_CREAT)
                 os.dup2(log, 1), os.dup2(log, 2)
                 sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+                logging.getLogger().handlers.clear()  # pytest's
                 os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
                 os.environ |= {"WORLD_SIZE": str(num_ranks), "LOCAL_WORLD_SIZE": str(num_ranks)}
                 os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -18,7 +18,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, TrainerCallback
 from transformers.utils import ModelOutput
 
 from audiorig.config import GumbelConfig, TrainConfig
-from audiorig.errors import Unfinished
+from audiorig.errors import DataError, Unfinished
 from audiorig.files import read_json, write_json
 from audiorig.provenance import stage
 from audiorig.randomness import keyed_generator
@@ -72,13 +72,15 @@ class ToyData:
     """Frames that are functions of (epoch, item), and the masks with them; some items hide far more than others."""
 
     def __init__(self, num_items: int) -> None:
-        self.num_items = num_items
+        self.num_items, self.is_broken = num_items, False
 
     def __len__(self) -> int:
         return self.num_items
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, item = key
+        if self.is_broken and item == 3:
+            raise DataError("item 3: cannot be read")
         generator = keyed_generator("toy-crop", epoch, item)
         frames = generator.standard_normal((NUM_FRAMES, WIDTH)).astype(np.float32)
         is_hidden = generator.permutation(NUM_FRAMES) < 1 + item % (NUM_FRAMES - 1)
@@ -146,6 +148,7 @@ def toy_fit(
     poisoned: tuple[int, ...] = (),
     num_dev: int = 9,
     dropout: float = 0.0,
+    broken_rank: int | None = None,
     **train: Any,
 ) -> tuple[list[dict[str, Any]], Experiment]:
     """The log and the trained experiment.
@@ -153,9 +156,11 @@ def toy_fit(
     Args:
         interrupt: rank and step of a SIGTERM to that rank alone.
         poisoned: keys of the items whose loss is NaN, where they come first in a micro-batch.
+        broken_rank: this rank cannot read item 3.
     """
     experiment = toy_experiment(dropout, num_dev=num_dev)
     experiment.model.poisoned = set(poisoned)
+    experiment.train_dataset.is_broken = ranks.rank() == broken_rank
     if interrupt is not None and ranks.rank() == interrupt[0]:
         callbacks = (*experiment.callbacks, Interrupt(signal.SIGTERM, interrupt[1]))
         experiment = Experiment(**{**vars(experiment), "callbacks": callbacks})

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from audiorig.config_stages import load_corpus, load_run
 from audiorig.data.manifest import read_table, write_table
+from audiorig.evaluate.pretext import load_networks, pretext_rows
 from audiorig.evaluate.probing import probe_model
 from audiorig.files import write_json
 from audiorig.models.trained import load_encoder
@@ -19,6 +20,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the model")
     parser.add_argument("--before", type=Path, help="folder of the model that was adapted, to compare with")
     parser.add_argument("--segments", type=Path, help="labelled stretches, where the corpus has annotations")
+    parser.add_argument(
+        "--train-config", type=Path, help="settings of a wav2vec2's training: its own task is scored too"
+    )
     parser.add_argument("--output", type=Path, required=True, help="written: the scores")
     parser.add_argument("--items", type=Path, help="written: hits by item; by default items.parquet beside the scores")
     arguments = parser.parse_args()
@@ -34,6 +38,10 @@ def main() -> None:
             before=load_encoder(arguments.before) if arguments.before else None,
             segments=read_table(arguments.segments) if arguments.segments else None,
         )
+        if arguments.train_config:
+            trained = load_run(arguments.train_config)
+            networks = load_networks(arguments.model, arguments.before, trained, run.experiment)
+            rows += pretext_rows(networks, arguments.split, root, trained, run.probe, run.experiment)
         write_table(items, arguments.items or arguments.output.with_name("items.parquet"))
         write_json(arguments.output, rows)
 

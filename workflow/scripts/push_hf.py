@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audiorig.files import write_json
 from audiorig.provenance import stage
-from audiorig.publish.secrets import hide_in_output, read_environment, use_home
+from audiorig.publish.secrets import hide_in_output, read_environment, set_up_library
 
 
 def main() -> None:
@@ -21,11 +21,12 @@ def main() -> None:
     with stage("push_hf", beside=None if arguments.dry_run else pushed) as record:
         environment = read_environment(arguments.env_file)
         hide_in_output(environment.secrets)
-        use_home(environment)
-        from audiorig.publish.prepare import prepare  # imports huggingface_hub, which then reads HF_HOME
+        set_up_library(environment)
+        from audiorig.publish.prepare import prepare  # imports huggingface_hub
         from audiorig.publish.push import push
 
-        for library in ("audiorig", "huggingface_hub", "httpx2"):
+        logging.getLogger("audiorig").setLevel(logging.DEBUG if arguments.verbose else logging.INFO)
+        for library in ("huggingface_hub", "httpx2"):  # they log a line for each request
             logging.getLogger(library).setLevel(logging.DEBUG if arguments.verbose else logging.ERROR)
         prepared = prepare(arguments.run_folder, environment, arguments.plan)
         print(prepared.described())

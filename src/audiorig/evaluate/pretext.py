@@ -24,6 +24,7 @@ from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.metrics import metric_row
 from audiorig.evaluate.systems import BEFORE
 from audiorig.models.wav2vec2.batches import FrameCounter, PretrainingCollate
+from audiorig.models.wav2vec2.checkpoint import load_base
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
 from audiorig.randomness import random_state_fence
 
@@ -47,6 +48,18 @@ class CropSums:
 
     groups: NDArray[np.str_]
     sums: dict[str, Floats]
+
+
+def load_networks(model: Path, before: Path | None, run: HomeWav2Vec2Run, system: str) -> dict[str, Wav2Vec2Pretrainer]:
+    """The networks with their quantizers, in evaluation mode; of a base without a quantizer nothing can be asked.
+
+    Raises:
+        DataError: if a folder holds no wav2vec2 for pre-training.
+    """
+    folders = {system: model}
+    if before is not None and not run.model.reinit_quantizer:
+        folders[BEFORE] = before
+    return {name: load_base(folder, run.model, run.data.sample_rate_hz).eval() for name, folder in folders.items()}
 
 
 def pretext_rows(

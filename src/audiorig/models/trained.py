@@ -155,5 +155,5 @@ def config_digest(encoder: TrainedEncoder) -> str:
     else:
         every = encoder.config.to_dict()
         settings = {name: value for name, value in every.items() if name.startswith(WAV2VEC2_SETTINGS)}
-        settings |= {"sample_rate_hz": encoder.sample_rate_hz, "do_normalize": encoder._do_normalize}
+        settings |= {"sample_rate_hz": encoder.sample_rate_hz, "do_normalize": encoder.do_normalize}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -129,7 +129,7 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         scores=score_tables(inputs.scores, inputs.run.experiment),
         made=_made(inputs),
     )
-    return str(card)
+    return f"{card}\n"
 
 
 def _hub_base(inputs: CardInputs) -> str | None:

@@ -1,6 +1,7 @@
 """Everything up to the first request: the card, the list of files, the repository. No network, no token."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from audiorig.publish.plan import UploadPlan, plan_upload, table
 from audiorig.publish.secrets import Environment
 
 UNNAMED = "your-name/your-model"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def prepare(run_folder: Path, environment: Environment, looked_at: Path | None =
     inputs = read_card_inputs(run_folder)
     repo_id = environment.repo_id or inputs.run.hub.repo_id
     private = inputs.run.hub.private if environment.private is None else environment.private
+    if inputs.corpus.private and not private:
+        log.warning("the corpus is private, and everybody will see what was learnt from it: HF_PRIVATE=true hides it")
     before = read_json(looked_at) if looked_at else None
     card = run_folder / "hub" / "README.md"
     _write_if_new(card, hub_card(inputs, repo_id or UNNAMED))

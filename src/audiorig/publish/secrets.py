@@ -90,10 +90,14 @@ def read_environment(file: Path, variables: Mapping[str, str] | None = None) -> 
     )
 
 
-def use_home(environment: Environment) -> None:
-    """Let huggingface_hub keep its caches where HF_HOME says; to be called before it is imported."""
+def set_up_library(environment: Environment) -> None:
+    """Let huggingface_hub keep caches and logs where HF_HOME says, and tell nobody what it is used for.
+
+    To be called before it is imported, which is when it reads these variables. The token is none of them.
+    """
     if environment.home:
         os.environ.setdefault("HF_HOME", os.path.expanduser(environment.home))
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def scrubbed(text: str, secrets: Iterable[SecretStr]) -> str:

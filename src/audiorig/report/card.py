@@ -49,7 +49,7 @@ def model_card(name: str, run: Run, corpus: CorpusSection) -> str:
         more=f"\n{sentence}" if (sentence := w2v_sentence(run)) else "",
         loading=loading(run, "path/to/this/folder"),
     )
-    return str(card)
+    return f"{card}\n"
 
 
 def tags(run: Run) -> list[str]:

@@ -36,6 +36,7 @@ MEASURES = {
 LAST_STEPS = 20  # one batch alone says little
 DOTTED: dict[str, Any] = {"color": "#333333", "linestyle": ":"}
 LEAST_GAIN = 2.0  # times chance, below which the page says that hardly anything was learnt
+FINDING_THE_SCALE, MOST_OVERFLOWS = 16, 0.01  # steps lost to float16 that are as it should be; share of the others
 MOST_RISE = 1.02  # of the dev loss above its lowest, beyond which the page says so
 
 
@@ -97,8 +98,8 @@ def _mark(axis: Axes, key: str, known: Bounds) -> None:
         axis.axhline(known.collapsed, linewidth=1.2, zorder=0.5, **DOTTED)
     if key == "learning_rate":
         axis.yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
-    if key in ("accuracy", "perplexity"):
-        axis.set_ylim(bottom=0)
+    if key in ("accuracy", "perplexity", "temperature"):
+        axis.set_ylim(0, 1.08 * axis.dataLim.ymax)
 
 
 def _explained(known: Bounds) -> str:
@@ -157,7 +158,7 @@ def pretraining_warnings(inputs: RunInputs, run: HomeWav2Vec2Run) -> list[str]:
             f"The contrastive loss on dev was lowest at step {best:,} ({min(losses):.3f}) and ended at "
             f"{losses[-1]:.3f}; the weights are those of the end."
         )
-    overflows = series(history, "overflows")[1]
-    if overflows and overflows[-1] > 0:
-        found.append(f"float16 overflowed {overflows[-1]:.0f} times; those steps changed no weight.")
+    steps, overflows = series(history, "overflows")
+    if overflows and overflows[-1] > FINDING_THE_SCALE + MOST_OVERFLOWS * steps[-1]:
+        found.append(f"float16 overflowed in {overflows[-1]:.0f} of {steps[-1]:,} steps, which changed no weight.")
     return found

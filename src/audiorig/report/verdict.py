@@ -5,7 +5,7 @@ from typing import Any
 
 from audiorig.config import HomeWav2Vec2Run, ProbeTask
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
-from audiorig.evaluate.systems import RANDOM
+from audiorig.evaluate.systems import BEFORE, RANDOM
 from audiorig.report.adaptation import change_clauses, overall_verdict
 from audiorig.report.inputs import RunInputs
 from audiorig.report.rebuilt import pitch_verdict, reconstruction_verdict
@@ -47,18 +47,19 @@ def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
 def task_verdict(inputs: RunInputs, task: str, where: str = "") -> str:
     """E.g. "Language on held-out participants: accuracy .965 [...]; 31.9 points above log-mel [...]".
 
-    What further training changed goes first. Of the spectral controls but log-mel the best is named, and each that
-    the encoder is not certain to be above.
+    Of the spectral controls but log-mel the best is named, and each that the encoder is not certain to be above.
+    Where further training is asked about, what that changed goes first, and of those controls the best must do.
     """
     scores, system = inputs.scores, inputs.system
     if scores.get(task, system) is None:
         return ""
     differences = {control: scores.difference(task, system, control) for control in (*CALLED, *OTHERS)}
     best = max((LOG_MEL, *OTHERS), key=lambda control: getattr(scores.get(task, control), "value", -1.0))
+    names_all = scores.difference(task, system, BEFORE) is None
     named = {
         CALLED.get(control, control): difference
         for control, difference in differences.items()
-        if difference and (control in CALLED or control == best or difference.direction != "above")
+        if difference and (control in CALLED or control == best or (names_all and difference.direction != "above"))
     }
     clauses = [*change_clauses(inputs, task), *compared(named)]
     return f"{task_title(task)}{where}: {'; '.join(clauses)}."

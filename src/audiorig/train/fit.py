@@ -40,7 +40,7 @@ def fit(
     """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
 
     The caller has ``joined`` the other ranks and so owns the folder, until what it makes of the
-    result is written. All ranks call this and get the same.
+    result is written. All ranks call this; the first one's log is the whole one.
 
     Args:
         folder: the run's folder; ``checkpoints/`` and ``tensorboard/`` are written into it.

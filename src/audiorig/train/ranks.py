@@ -189,8 +189,9 @@ def worker_options(*parts: Any) -> dict[str, Any]:
     if world_size() == 1:
         return {}
     context = multiprocessing.get_context("forkserver")
-    modules = {getattr(part, "__module__", "torch") for part in parts} - {"__main__"}
-    context.set_forkserver_preload(["torch", *sorted(modules)])
+    # Whatever is not imported by the server, each worker imports anew; the script itself is among it.
+    modules = {getattr(part, "__module__", "torch") for part in parts}
+    context.set_forkserver_preload(sorted({"__main__", "torch", *modules}))
     resource_tracker.ensure_running()  # or the next call would unblock some of the signals
     # torchrun signals the whole process group. The ranks finish their step, and need their workers for it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)

@@ -154,6 +154,15 @@ def test_a_recording_that_only_the_table_knows_is_missing(tmp_path: Path) -> Non
     assert [problem.reason for problem in report.problems] == ["missing"]
 
 
+def test_a_table_of_an_empty_folder_gives_missing_recordings_and_no_table_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no audio found; check root and extensions"):
+        build_manifest(home(tmp_path), tmp_path)
+    table(tmp_path, "child_id,recording_filename\nC1,a.wav\n")
+    assert build_manifest(home(tmp_path), tmp_path)[["wav_path", "participant_id"]].values.tolist() == [
+        ["recordings/raw/a.wav", "C1"]
+    ]
+
+
 def test_converted_copies_and_hidden_folders_hold_no_second_recording(tmp_path: Path) -> None:
     for name in (
         "raw/c1/a.wav",

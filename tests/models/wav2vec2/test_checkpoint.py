@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import (
     HubertConfig,
@@ -18,10 +19,13 @@ from transformers import (
 )
 from wav2vec2_tiny import SHAPE, random_batch, seeded_folder, tiny_model, tiny_settings
 
-from audiorig.config import SeededConfig
+from audiorig.config import SeededConfig, Wav2Vec2TrainingConfig
 from audiorig.data.pretrained import verify
 from audiorig.errors import ConfigError, DataError
+from audiorig.models.wav2vec2.batches import FrameCounter
 from audiorig.models.wav2vec2.checkpoint import QUANTIZER, load_base, make_seeded, read_preprocessor
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -247,6 +251,15 @@ def test_it_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
     make_seeded(seeded(do_normalize=False), tmp_path / "m")
     assert verify(tmp_path / "m") and read_preprocessor(tmp_path / "m")["do_normalize"] is False
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_the_delivered_entry_hears_as_published_ones_do(tmp_path: Path) -> None:
+    """20 ms from frame to frame, small enough for two cores."""
+    entry = yaml.safe_load((ROOT / "config" / "pretrained.yaml").read_text(encoding="utf-8"))["tiny-wav2vec2"]
+    make_seeded(SeededConfig.model_validate(entry), tmp_path / "m")
+    model = load_base(tmp_path / "m", Wav2Vec2TrainingConfig())
+    assert FrameCounter.of(model.config)(8 * 16000) == 399
+    assert model.num_parameters() < 600_000 and model.preprocessor["do_normalize"] is True
 
 
 @pytest.mark.parametrize(

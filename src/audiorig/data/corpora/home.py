@@ -35,7 +35,7 @@ def describe_clips(corpus: HomeCorpus, root: Path, scan: pa.Table) -> pd.DataFra
     lies in ``recordings/raw`` and in ``recordings/converted`` only one is: the raw one if it can be read.
 
     Returns:
-        Columns ``wav_path``, ``participant_id``, ``recording_id``, then those of the table as text.
+        Columns ``wav_path``, ``participant_id``, ``recording_id``, then the table's others as text.
 
     Raises:
         ConfigError: if the pattern is no regular expression with that group.
@@ -49,20 +49,19 @@ def describe_clips(corpus: HomeCorpus, root: Path, scan: pa.Table) -> pd.DataFra
     if table_path is not None and table_path.is_file():
         found = _join(found, set(paths[is_shown & is_readable]), _read_recordings(table_path), table_path)
     named = _named_by_pattern(found["wav_path"], corpus.participant_pattern)
-    if CHILD not in found:
-        found["participant_id"] = named
-    else:
-        child = found[CHILD]
-        if num_other := int(((child != "") & (named != "") & (child != named)).sum()):
+    if CHILD in found:  # participant and path say the same, under the project's names
+        child, named_by_path = found[CHILD], named
+        named = child.where(child != "", named_by_path)
+        found = found.drop(columns=[CHILD, FILE])
+        if num_other := int(((named_by_path != "") & (named != named_by_path)).sum()):
             log.warning("%d recordings have another child_id in %s than in their path", num_other, table_path)
-        found["participant_id"] = child.where(child != "", named)
-    if num_unknown := int((found["participant_id"] == "").sum()):
+    if num_unknown := int((named == "").sum()):
         log.warning(
             "%d of %d recordings are of an %s participant: each is a group of its own; set participant_pattern "
             "or give ChildProject's table",
             num_unknown, len(found), UNKNOWN,
         )  # fmt: skip
-    return identify(found.reset_index(drop=True))
+    return identify(found.assign(participant_id=named).reset_index(drop=True))
 
 
 def read_texts(path: Path, needed: Iterable[str]) -> pd.DataFrame:
@@ -118,7 +117,7 @@ def find_recordings(names: pd.Series, paths: Iterable[str], table: Path) -> pd.S
             )
         if exact or found:
             meant[name] = exact or found[0]
-    return names.map(meant)
+    return pd.Series([meant.get(name) for name in names], index=names.index, dtype="str")
 
 
 def _read_recordings(path: Path) -> pd.DataFrame:

@@ -23,7 +23,7 @@ SPEAKER_TYPES: tuple[SpeakerType, ...] = ("CHI", "FEM", "MAL")
 
 INTONATION = (40, 70)
 # Texts: a subject, an object, a verb with an object, or a whole sentence; most utterances at home are short.
-TEXT_SHARES = (0.4, 0.4, 0.16, 0.04)
+TEXT_SHARES = (0.42, 0.42, 0.13, 0.03)
 
 SHORTEST_SEC = 1.02  # of an utterance: what is shorter is hard to tell apart, for people too
 
