@@ -34,6 +34,10 @@ rule probe:
         segments=segments_of,
         model="results/{run}/model",
         before=base_of,
+        # The pre-training task itself is asked too, where its crops can be drawn again.
+        train_config=lambda wildcards: (
+            [] if is_wavemae(wildcards.run) else f"results/{wildcards.run}/config/train.yaml"
+        ),
     output:
         scores="results/{run}/probe/scores.json",
         hits="results/{run}/probe/items.parquet",
@@ -52,11 +56,12 @@ rule probe:
         split=split_folder,
         segments=option("--segments", "segments"),
         before=lambda wildcards, input: f"--before {Path(input.before).parent}" if input.before else "",
+        train_config=option("--train-config", "train_config"),
     message:
         "Probing the frozen encoder of {wildcards.run}, beside its controls"
     shell:
         "python workflow/scripts/probe.py --config {input.config} --corpus {input.corpus} --split {params.split}"
-        " {params.segments} --model {input.model} {params.before} --output {output.scores} 2>&1 | log {log}"
+        " {params.segments} --model {input.model} {params.before} {params.train_config} --output {output.scores} 2>&1 | log {log}"
 
 
 rule reconstruct:

@@ -38,10 +38,10 @@ rule report:
         validation=corpus_file("results/corpora/{corpus}/validation/summary.json"),
         invalid=corpus_file("results/corpora/{corpus}/validation/invalid_files.parquet"),
         split=SPLIT,
-        # The names that the page of a private corpus must not show.
+        # Who took part, and the names that the page of a private corpus must not show.
         manifest=lambda wildcards: (
             corpus_file("results/corpora/{corpus}/manifest.parquet")(wildcards)
-            if SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus).private
+            if SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus).private or not is_wavemae(wildcards.run)
             else []
         ),
         generated=lambda wildcards: (

@@ -25,5 +25,9 @@ def test_every_setting_has_a_meaning() -> None:
 
 def test_schemas_know_extends_and_refuse_typos() -> None:
     run = json.loads(schemas()["run.json"])
-    assert "extends" in run["properties"]
-    assert run["additionalProperties"] is False
+    kinds = [run["$defs"][each["$ref"].rpartition("/")[2]] for each in run["anyOf"]]
+    assert len(kinds) == 2
+    for kind in kinds:
+        assert "extends" in kind["properties"]
+        assert kind["additionalProperties"] is False
+        assert "required" not in kind

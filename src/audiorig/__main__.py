@@ -62,7 +62,8 @@ def main() -> None:
     files = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
     cores = [] if "--profile" in others else ["--cores", arguments.cores]
     command = [sys.executable, "-m", "snakemake", *cores, *files, *others, "--", target]
-    print(" ".join(command[1:]), flush=True)
+    sys.stderr.write(f"{' '.join(command[2:])}\n")
+    sys.stderr.flush()
     os.execv(sys.executable, command)
 
 

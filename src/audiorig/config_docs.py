@@ -170,12 +170,15 @@ def _type_name(kind: Any) -> str:
 
 
 def _relax(schema: Any) -> Any:
-    """Drop `required`, and let a run name the one that it extends."""
+    """Drop `required`, and let a run name the one that it extends; which may say what experiment both are of."""
     if isinstance(schema, list):
         return [_relax(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    relaxed = {key: _relax(value) for key, value in schema.items() if key != "required" or not isinstance(value, list)}
+    is_dropped = {"required": isinstance(schema.get("required"), list), "discriminator": True}
+    relaxed = {
+        {"oneOf": "anyOf"}.get(key, key): _relax(value) for key, value in schema.items() if not is_dropped.get(key)
+    }
     properties = relaxed.get("properties", {})
     if "experiment" in properties:
         properties["extends"] = {

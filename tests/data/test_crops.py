@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from torch.utils.data import DataLoader
 
+from audiorig.config import SIDES
 from audiorig.data.audio import Samples, read_window, source_of_row
 from audiorig.data.crops import Crop, CropDataset
-from audiorig.data.split import SIDES
 from audiorig.errors import DataError
 
 RATE = 24000

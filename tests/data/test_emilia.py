@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from audiorig.config import EmiliaCorpus, SplitConfig
+from audiorig.config import SIDES, EmiliaCorpus, SplitConfig
 from audiorig.data.manifest import FIRST_COLUMNS, build_manifest
-from audiorig.data.split import SIDES, split_manifest
+from audiorig.data.split import split_manifest
 from audiorig.errors import DataError
 
 NONE = pd.DataFrame({"wav_path": [], "reason": [], "severity": []})

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.ipc
 import pytest
 
-from audiorig.config import SplitConfig
+from audiorig.config import SIDES, SplitConfig
 from audiorig.data.manifest import read_table
-from audiorig.data.split import SIDES, group_ids, missing_labels, split_manifest, write_split
+from audiorig.data.split import group_ids, missing_labels, split_manifest, write_split
 from audiorig.errors import DataError
 from audiorig.files import file_digest, read_json
 

@@ -18,10 +18,9 @@ import pandas as pd
 import pytest
 import torch
 
-from audiorig.config import WaveMAERun
+from audiorig.config import SIDES, WaveMAERun
 from audiorig.data.feature_store import compute_shard
 from audiorig.data.manifest import read_table
-from audiorig.data.split import SIDES
 from audiorig.experiments import Inputs, build
 from audiorig.experiments.features import measure_pitch
 from audiorig.experiments.statistics import split_statistics

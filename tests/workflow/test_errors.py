@@ -26,7 +26,7 @@ CASES = {
     ),
     "an unknown published model": (
         ["pretrained/w2v-brt/manifest.json"],
-        "error: no pre-trained model 'w2v-brt'; did you mean w2v-bert?",
+        "error: no pre-trained model 'w2v-brt'; did you mean w2v-bert or wav2vec2-base?",
     ),
     "an unknown teacher": (
         ["--config", "wavemae={teacher: {kind: w2v-bert, pretrained: w2v}}"],

@@ -1,6 +1,7 @@
 """Rule train: one experiment's split becomes its checkpoint.
 
-Run again after any stop, it goes on from the newest whole checkpoint.
+Run again after any stop, it goes on from the newest whole checkpoint. Several processes of torchrun
+or srun share one training; the first of them writes.
 """
 
 import argparse
@@ -13,8 +14,8 @@ from audiorig.data.pretrained import verify
 from audiorig.files import read_json
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
+from audiorig.train import ranks
 from audiorig.train.fit import export, fit
-from audiorig.train.owner import ownership
 
 
 def only(paths: list[Path]) -> Path | None:
@@ -45,7 +46,10 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.learning_rate=3e-4")
     arguments = parser.parse_args()
     final = arguments.folder / "final.ckpt"
-    with stage("train", beside=final) as record, ownership(arguments.folder / "owner.json"):
+    with (
+        stage("train", beside=final if ranks.is_main() else None) as record,
+        ranks.joined(arguments.folder / "owner.json"),
+    ):
         run = load_run(arguments.config, arguments.set)
         corpus, root = load_corpus(arguments.corpus)
         inputs = experiments.Inputs(
@@ -74,17 +78,18 @@ def main() -> None:
             resume_from=arguments.resume_from_checkpoint,
             stop_after_steps=arguments.stop_after_steps,
         )
-        export(
-            experiment.model,
-            history,
-            final=final,
-            model_folder=arguments.folder / "model",
-            history_file=arguments.folder / "history.json",
-            settings=settings,
-            provenance=environment(),
-            card=model_card(run_name(arguments.folder), run, corpus),
-        )
+        if ranks.is_main():
+            export(
+                experiment.model,
+                history,
+                final=final,
+                model_folder=arguments.folder / "model",
+                history_file=arguments.folder / "history.json",
+                settings=settings,
+                provenance=environment(),
+                card=model_card(run_name(arguments.folder), run, corpus),
+            )
 
 
 if __name__ == "__main__":
-    main()
+    ranks.run(main)

@@ -6,6 +6,7 @@ Each section is a frozen model that refuses unknown keys. ``config/README.md`` a
 
 from audiorig.config.base import NAME, Name, Section
 from audiorig.config.corpora import (
+    SIDES,
     Corpus,
     CorpusSection,
     DemoCorpus,
@@ -44,6 +45,7 @@ from audiorig.config.wavemae import (
 __all__ = [
     "NAME",
     "PUBLISH",
+    "SIDES",
     "STAGES",
     "AblationConfig",
     "AnyRun",

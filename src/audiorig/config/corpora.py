@@ -55,6 +55,9 @@ class ValidationConfig(Section):
     )
 
 
+SIDES = ("train", "dev", "test")
+
+
 class SplitConfig(Section):
     """How one named split divides a corpus into train, dev and test."""
 

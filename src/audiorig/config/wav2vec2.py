@@ -79,8 +79,8 @@ class Wav2Vec2TrainingConfig(Section):
     base: Name = Field("tiny-wav2vec2", description="An entry of config/pretrained.yaml: the weights to start from.")
     reinit_quantizer: bool = Field(
         False,
-        description="Start with a new quantizer and new projections where the checkpoint has none (fine-tuned ones, "
-        "HuBERT, WavLM); without this such a checkpoint is refused.",
+        description="Start with a new quantizer and new projections where the checkpoint has none, as those that "
+        "were fine-tuned; without this such a checkpoint is refused.",
     )
     mask_time_prob: float = Field(0.65, gt=0, lt=1, description="Hidden frames, as a share, before spans overlap.")
     mask_time_length: int = Field(10, ge=1, description="Frames of a hidden span (20 ms each).")

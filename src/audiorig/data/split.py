@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from numpy.typing import NDArray
 
-from audiorig.config import SplitConfig
+from audiorig.config import SIDES, SplitConfig
 from audiorig.data.corpora.folder import UNKNOWN
 from audiorig.data.manifest import write_table
 from audiorig.data.validate import excluded_paths, require_files
@@ -18,7 +18,6 @@ from audiorig.errors import DataError
 from audiorig.files import file_digest, write_json, written_aside
 from audiorig.randomness import keyed_generator
 
-SIDES = ("train", "dev", "test")
 # What a file's date and the listing's troubles are is no part of a split: touching a file must not
 # train a model anew.
 PASSING = ["mtime_ns", "problem"]

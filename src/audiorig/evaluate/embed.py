@@ -49,7 +49,7 @@ def embed_all(encoders: Mapping[str, Encoder], pieces: Pieces, batch_size: int) 
 
 def _pooled(output: EncoderOutput) -> Iterator[tuple[str, np.ndarray]]:
     """Layer names, and a vector of each item, (B, 2 D)."""
-    layers = {f"block-{number}": layer for number, layer in enumerate(output.layers, start=1)}
+    layers = dict(zip(output.layer_names, output.layers, strict=True))
     for layer, frames in {**layers, LAST: output.features}.items():
         yield layer, pool(frames.float(), ~output.is_padding).cpu().numpy()
 

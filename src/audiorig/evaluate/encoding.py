@@ -33,7 +33,7 @@ def layers_of(model: TrainedEncoder) -> Layers:
     rate = model.sample_rate_hz
     with random_state_fence(), torch.no_grad():
         output = model.encode(*(each.to(device_of(model)) for each in (torch.zeros(1, rate), torch.tensor([rate]))))
-    return Layers(len(output.layers), output.features.shape[-1])
+    return Layers(tuple(output.layer_names), output.features.shape[-1])
 
 
 def device_of(model: TrainedEncoder) -> torch.device:
@@ -46,7 +46,7 @@ def select_layer(output: EncoderOutput, layer: str) -> torch.Tensor:
         return output.features
     if layer == ALL_BLOCKS:
         return torch.cat(list(output.layers), dim=-1)
-    return output.layers[int(layer.removeprefix("block-")) - 1]
+    return output.layers[output.layer_names.index(layer)]
 
 
 class Reader:

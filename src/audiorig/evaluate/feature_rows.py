@@ -44,19 +44,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class Layers:
-    """What an encoder gives: so many blocks, and floats of a latent in each."""
+    """What an encoder gives: its blocks by name, and floats of a latent in each."""
 
-    num_blocks: int
+    blocks: tuple[str, ...]
     width: int
 
     @property
     def names(self) -> list[str]:
         """What can be asked for."""
-        return [LAST, ALL_BLOCKS, *(f"block-{number}" for number in range(1, self.num_blocks + 1))]
+        return [LAST, ALL_BLOCKS, *self.blocks]
 
     def side_by_side(self, layer: str) -> int:
         """Blocks that a layer consists of."""
-        return self.num_blocks if layer == ALL_BLOCKS else 1
+        return len(self.blocks) if layer == ALL_BLOCKS else 1
 
 
 class _Rows(ABC):

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from audiorig.config import ProbeConfig, ProbeTask
+from audiorig.config import SIDES, ProbeConfig, ProbeTask
 from audiorig.data.manifest import read_table
-from audiorig.data.split import SIDES
 from audiorig.errors import DataError
 from audiorig.evaluate.baselines import spectral_features
 from audiorig.evaluate.embed import embed_all

@@ -49,7 +49,7 @@ def build(settings: HomeWav2Vec2Run, inputs: Inputs) -> Experiment:
         collate_dev=collate["dev"],
         item_sec=settings.data.crop_sec,
         fingerprint=_fingerprint(settings, inputs),
-        about={"base": base},
+        about={"base": base, "most_perplexity": most_perplexity(model)},
         callbacks=(
             GumbelSchedule(settings.model.gumbel, is_seeded=base["seeded"] or settings.model.reinit_quantizer),
             CollapseGuard(settings.model.collapse, most_perplexity(model)),
@@ -58,9 +58,7 @@ def build(settings: HomeWav2Vec2Run, inputs: Inputs) -> Experiment:
     )
 
 
-def _collate(
-    settings: HomeWav2Vec2Run, model: Wav2Vec2Pretrainer, side: Literal["train", "dev"]
-) -> PretrainingCollate:
+def _collate(settings: HomeWav2Vec2Run, model: Wav2Vec2Pretrainer, side: Literal["train", "dev"]) -> PretrainingCollate:
     normalises = bool(model.preprocessor["do_normalize"])
     counter = FrameCounter.of(model.config)
     return PretrainingCollate(settings.model, settings.data, settings.seed, counter, normalises, side)

@@ -26,12 +26,20 @@ class EncoderOutput(NamedTuple):
     Attributes:
         features: float32 (B, N, D), after the last norm.
         is_padding: bool (B, N), True behind an item's end.
-        layers: the output of each block, (B, N, D) each.
+        layers: the output of each block, (B, N, D) each; what enters the first one before them, if
+            ``has_input``.
     """
 
     features: Tensor
     is_padding: Tensor
     layers: tuple[Tensor, ...]
+    has_input: bool = False
+
+    @property
+    def layer_names(self) -> list[str]:
+        """block-1, block-2, ...; what enters the first one is block-0."""
+        first = 0 if self.has_input else 1
+        return [f"block-{first + index}" for index in range(len(self.layers))]
 
 
 @dataclass(frozen=True)

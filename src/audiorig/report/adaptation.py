@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from audiorig.config import HomeWav2Vec2Run
 from audiorig.evaluate.systems import BEFORE
 from audiorig.report.inputs import RunInputs
-from audiorig.report.scores import Estimate
-from audiorig.report.wording import listed, points_in_words, task_title, with_interval
+from audiorig.report.scores import ON_PRETEXT, PRETEXT, Estimate
+from audiorig.report.tables import Table, what_was_resampled
+from audiorig.report.wording import difference_text, listed, metric_text, points_in_words, task_title, with_interval
 
 CERTAIN = {"above": "better", "below": "worse", "uncertain": "not certain to differ"}
 
@@ -58,6 +59,21 @@ def change_clauses(inputs: RunInputs, task: str) -> list[str]:
 
 def _over(change: Estimate) -> str:
     return " for these participants" if change.interval_over == "clips" and change.direction != "uncertain" else ""
+
+
+def pretext_table(inputs: RunInputs) -> Table:
+    """The pre-training task on the test side, before and after: the same crops, the same hidden frames."""
+    scores, system = inputs.scores, inputs.system
+    rows = []
+    for name, metric in ON_PRETEXT.items():
+        after, before = (scores.get(PRETEXT, each, name) for each in (system, BEFORE))
+        if after is not None:
+            change = scores.difference(PRETEXT, system, BEFORE, name)
+            title = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
+            texts = (metric_text(after, metric), metric_text(before, metric), difference_text(change, metric))
+            rows.append((title, *texts))
+    caption = what_was_resampled(scores, PRETEXT)
+    return Table(("on test", "after", "before", "change"), tuple(rows), caption, numeric=frozenset({1, 2, 3}))
 
 
 def base_facts(inputs: RunInputs, run: HomeWav2Vec2Run) -> dict[str, str]:

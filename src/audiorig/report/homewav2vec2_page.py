@@ -3,7 +3,7 @@
 from typing import Any
 
 from audiorig.config import HomeWav2Vec2Run
-from audiorig.report.adaptation import base_facts
+from audiorig.report.adaptation import base_facts, pretext_table
 from audiorig.report.crops import crop_curves, crop_facts, participants_table, train_hours
 from audiorig.report.inputs import RunInputs
 from audiorig.report.origins import run_facts
@@ -19,6 +19,7 @@ def content(inputs: RunInputs, run: HomeWav2Vec2Run) -> dict[str, Any]:
         "participants": participants_table(inputs, run),
         "losses": pretraining_curves(inputs.history, bounds(inputs, run)),
         "measures": measures_table(inputs.history, run),
+        "pretext": pretext_table(inputs),
         "is_from_scratch": bool(inputs.base.get("seeded")),
     }
 

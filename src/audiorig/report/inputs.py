@@ -9,11 +9,10 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from audiorig.config import Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.config import SIDES, Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
 from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
-from audiorig.data.split import SIDES
 from audiorig.errors import DataError
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json

@@ -10,6 +10,7 @@ from audiorig.evaluate.systems import BEFORE, MAJORITY, RANDOM, SHUFFLED
 
 RECONSTRUCTION = "reconstruction"
 PITCH = "pitch"
+PRETEXT = "pretext"
 R2_UNIT = "R²"
 CONTROLS = (BEFORE, RANDOM, LOG_MEL, LOG_MEL_LEVELLED, LOG_MEL_DELTAS, MFCC, SHUFFLED, MAJORITY)
 MAIN_CONTROLS = (LOG_MEL, RANDOM)  # those that every page sets beside an encoder
@@ -66,6 +67,11 @@ ON_PITCH = {
     "vuv_error": Metric("voicing wrong (V/UV error)", is_error=True),
     "f0_rmse_cents": Metric("error (RMSE)", "cents", 0, is_error=True),
 }
+ON_PRETEXT = {
+    "contrastive_accuracy": Metric("contrastive accuracy"),
+    "contrastive_loss": Metric("contrastive loss", "nats", 3, is_error=True),
+    "codebook_perplexity": Metric("codebook perplexity within a crop", "codes", 1),
+}
 ON_LABELS = {
     "accuracy": Metric("accuracy"),
     "macro_f1": Metric("macro-F1"),
@@ -83,7 +89,7 @@ def metric_of(name: str) -> Metric:
     """What is known of a metric; R2 is a number of its own, with neither unit nor points."""
     if name.startswith("r2 "):
         return Metric(f"R²{name.removeprefix('r2')}", R2_UNIT, 2)
-    return {**ON_LABELS, **ON_FRAMES, **ON_PITCH}.get(name, Metric(name.replace("_", " ")))
+    return {**ON_LABELS, **ON_FRAMES, **ON_PITCH, **ON_PRETEXT}.get(name, Metric(name.replace("_", " ")))
 
 
 class Scores:
@@ -95,7 +101,7 @@ class Scores:
     @property
     def tasks(self) -> list[str]:
         """Probe tasks, in the order of the file."""
-        return list(dict.fromkeys(task for task, _, _ in self._rows if task not in (RECONSTRUCTION, PITCH)))
+        return list(dict.fromkeys(task for task, _, _ in self._rows if task not in (RECONSTRUCTION, PITCH, PRETEXT)))
 
     @property
     def estimates(self) -> dict[tuple[str, str, str], Estimate]:

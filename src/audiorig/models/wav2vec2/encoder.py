@@ -18,7 +18,7 @@ from audiorig.errors import DataError
 from audiorig.models.outputs import EncoderOutput
 from audiorig.models.wav2vec2.batches import FrameCounter
 from audiorig.models.wav2vec2.checkpoint import read_config, read_preprocessor, weight_names
-from audiorig.randomness import random_state_fence
+from audiorig.randomness import keyed_generator, random_state_fence
 
 
 class _Body(Wav2Vec2Model):
@@ -94,7 +94,8 @@ class Wav2Vec2Encoder(nn.Module):
     def untrained(self, seed: int) -> "Wav2Vec2Encoder":
         """The same network with weights as at the start of a training."""
         with random_state_fence():
-            torch.manual_seed(seed)
+            # A key of its own: a checkpoint of random weights may have been drawn from the same seed.
+            torch.manual_seed(int(keyed_generator("untrained wav2vec2", seed).integers(2**63)))
             body = Wav2Vec2Model(self.config)
         return Wav2Vec2Encoder(body.eval(), self._sample_rate_hz, self._do_normalize)
 
@@ -122,7 +123,7 @@ class Wav2Vec2Encoder(nn.Module):
             for handle in handles:
                 handle.remove()
         outputs = [each.masked_fill(is_padding[..., None], 0) for each in (last, *layers)]
-        return EncoderOutput(features=outputs[0], is_padding=is_padding, layers=tuple(outputs[1:]))
+        return EncoderOutput(features=outputs[0], is_padding=is_padding, layers=tuple(outputs[1:]), has_input=True)
 
     def _features(self, waveform: Tensor, lengths: list[int]) -> tuple[Tensor, Tensor]:
         """Output (B, N, C) of the convolutions, zeros behind an item's end, and where that is, (B, N)."""
