@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from audiorig.config import STAGES, FolderCorpus, SplitConfig, WaveMAEModelConfig, WaveMAERun
+from audiorig.config import STAGES, FolderCorpus, HomeWav2Vec2Run, SplitConfig, WaveMAEModelConfig, WaveMAERun
 from audiorig.config_checks import canonical_json
 from audiorig.config_files import Settings
 from audiorig.config_stages import corpus_root, load_corpus, load_run, run_name
@@ -156,6 +156,27 @@ def test_values_out_of_bounds_are_refused_by_name(given: dict[str, Any], where: 
 def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, float, float]) -> None:
     with pytest.raises(ConfigError, match="add up to 1"):
         settings(corpora={"demo": {"splits": {"by-voice": {"shares": list(shares)}}}}).corpus("demo")
+
+
+def test_a_run_of_no_known_experiment_is_told_which_there_are() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(mine={"extends": "homewav2vec2", "experiment": "wave2vec"}).run("mine")
+    assert sentence(caught) == "run 'mine': experiment is 'wave2vec': expected wavemae or homewav2vec2"
+
+
+def test_a_key_of_another_experiment_is_refused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(mine={"extends": "homewav2vec2", "spectrogram": {"hop": 128}}).run("mine")
+    assert "there is no setting 'spectrogram'; there are: achieves, data" in sentence(caught)
+
+
+def test_a_home_run_takes_what_is_said_of_its_crops() -> None:
+    run = settings(mine={"extends": "homewav2vec2", "data": {"silence": {"max_redraws": 3}}}).run("mine")
+    assert isinstance(run, HomeWav2Vec2Run)
+    assert run.data.silence.max_redraws == 3
+    assert run.data.crop_sec == 8.0
+    with pytest.raises(ConfigError, match="did you mean max_redraws"):
+        settings(mine={"extends": "homewav2vec2", "data": {"silence": {"max_redraw": 3}}}).run("mine")
 
 
 def test_a_corpus_of_no_known_kind_is_told_which_kinds_there_are() -> None:

@@ -98,7 +98,7 @@ def check(
         first = error.errors(include_url=False)[0]
         if first["type"].startswith("union_tag"):
             tag = first["ctx"]["discriminator"].strip("'")
-            found = f"{raw[tag]!r} is none" if tag in raw else "is missing"
+            found = f"is {raw[tag]!r}" if tag in raw else "is missing"
             raise ConfigError(f"{where}: {tag} {found}: expected {' or '.join(TAGS[tag])}") from None
         is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
         path = [str(part) for part in first["loc"][is_tagged:]]

@@ -15,8 +15,8 @@ from audiorig.config import HomeWav2Vec2Run, ProbeConfig, SeededConfig, SplitCon
 from audiorig.data.split import write_split
 from audiorig.evaluate.pretext import load_networks, pretext_rows
 from audiorig.evaluate.systems import BEFORE
-from audiorig.models.wav2vec2.checkpoint import make_seeded
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
+from audiorig.models.wav2vec2.seeded import make_seeded
 
 TINY = {
     **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},
@@ -87,7 +87,7 @@ def test_no_change_is_no_difference(homes, model) -> None:
         assert (difference["value"], difference["low"], difference["high"]) == (0, 0, 0)
 
 
-def test_a_network_that_was_spoilt_is_worse_for_certain(homes, model) -> None:
+def test_a_difference_is_that_of_the_two_scores(homes, model) -> None:
     """One that says the opposite of what it would say: each answer is turned around."""
     spoilt = copy.deepcopy(model)
     with torch.no_grad():

@@ -11,8 +11,8 @@ from audiorig.errors import DataError
 from audiorig.files import read_json, write_json
 from audiorig.models import WaveMAE, WaveMAEConfig
 from audiorig.models.trained import config_digest, load_any, load_encoder, load_trained, weights_digest
-from audiorig.models.wav2vec2.checkpoint import make_seeded
 from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
+from audiorig.models.wav2vec2.seeded import make_seeded
 
 SHAPE = {"width": 8, "depth": 2, "decoder_width": 8, "kernel": 3, "wide_kernel": 3, "decoder_kernel": 3}
 

@@ -36,7 +36,7 @@ class Ledger(Protocol):
         """
 
     def numbers(self) -> dict[str, float]:
-        """What is logged of the step that was just noted."""
+        """What is logged at every step, of the run so far."""
 
     def save(self, folder: Path) -> None:
         """Write the state into a checkpoint that is about to be sealed; the first rank does."""

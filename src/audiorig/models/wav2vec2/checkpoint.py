@@ -1,23 +1,19 @@
-"""Published wav2vec2 folders: read for pre-training that goes on, or made of random numbers by a rule."""
+"""Published wav2vec2 folders, read: settings, weights, and a network for pre-training that goes on."""
 
-import hashlib
-import json
-import os
-import shutil
+from collections.abc import Container
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import safe_open
-from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+from transformers import PreTrainedModel, Wav2Vec2Config, Wav2Vec2ForPreTraining
 from transformers.utils import logging as transformers_logging
 
-from audiorig.config import SeededConfig, Wav2Vec2TrainingConfig
-from audiorig.config_checks import near
+from audiorig.config import Wav2Vec2TrainingConfig
 from audiorig.data.pretrained import MANIFEST, verify
-from audiorig.errors import ConfigError, DataError
-from audiorig.files import file_digest, flush_to_disk, read_json, write_json
+from audiorig.errors import DataError
+from audiorig.files import read_json
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
 from audiorig.randomness import random_state_fence
 
@@ -32,19 +28,11 @@ QUANTIZER = (
     "project_q.weight",
     "project_q.bias",
 )
+Network = TypeVar("Network", bound=PreTrainedModel)
 DROPOUTS = (
     *("hidden_dropout", "activation_dropout", "attention_dropout"),
     *("feat_proj_dropout", "feat_quantizer_dropout", "final_dropout"),
 )
-# What published preprocessors say, apart from do_normalize.
-INPUT = {
-    "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-    "feature_size": 1,
-    "padding_side": "right",
-    "padding_value": 0.0,
-    "return_attention_mask": False,
-    "sampling_rate": 16000,
-}
 
 
 def load_base(
@@ -71,7 +59,8 @@ def load_base(
     published = prepare(config, settings)
     with random_state_fence():
         torch.manual_seed(seed)
-        model = _loaded(folder, config, settings)
+        may_lack = {*QUANTIZER, "wav2vec2.masked_spec_embed"} if settings.reinit_quantizer else set()
+        model = load_network(Wav2Vec2Pretrainer, folder, config, may_lack, settings)
         if is_new:
             _renew_quantizer(model)
     model.preprocessor, model.published = preprocessor, published
@@ -125,7 +114,7 @@ def read_config(folder: Path) -> Wav2Vec2Config:
     try:
         config = Wav2Vec2Config.from_dict(content)
     except (ValueError, TypeError, StrictDataclassError) as error:
-        raise DataError(f"{folder / CONFIG}: no wav2vec2 can be built of it: {_one_line(error)}") from None
+        raise DataError(f"{folder / CONFIG}: no wav2vec2 can be built of it: {one_line(error)}") from None
     if config.add_adapter:
         raise DataError(f"{folder / CONFIG}: add_adapter is true: an adapter drops frames; choose a checkpoint without")
     return config
@@ -170,7 +159,7 @@ def weight_names(folder: Path) -> set[str]:
             with safe_open(path, framework="pt") as weights:
                 names.update(weights.keys())
         except Exception as error:  # of the Rust library, without a common ancestor
-            raise DataError(f"{path}: cannot be read as safetensors: {_one_line(error)}") from None
+            raise DataError(f"{path}: cannot be read as safetensors: {one_line(error)}") from None
     return names
 
 
@@ -186,11 +175,18 @@ def _lacks_quantizer(folder: Path, settings: Wav2Vec2TrainingConfig) -> bool:
     return bool(missing)
 
 
-def _loaded(folder: Path, config: Wav2Vec2Config, settings: Wav2Vec2TrainingConfig) -> Wav2Vec2Pretrainer:
+def load_network(
+    kind: type[Network], folder: Path, config: Wav2Vec2Config, may_lack: Container[str], *arguments: Any
+) -> Network:
+    """A network with the weights of a folder, float32, all of them but those that may be lacking.
+
+    Raises:
+        DataError: if weights are missing or of other shapes than config.json says.
+    """
     try:
-        loaded: Any = Wav2Vec2Pretrainer.from_pretrained(
+        loaded: Any = kind.from_pretrained(
             folder,
-            settings,
+            *arguments,
             config=config,
             local_files_only=True,
             use_safetensors=True,
@@ -198,15 +194,13 @@ def _loaded(folder: Path, config: Wav2Vec2Config, settings: Wav2Vec2TrainingConf
             output_loading_info=True,
         )
     except (RuntimeError, ValueError, OSError) as error:
-        raise DataError(f"{folder}: the weights do not belong to {CONFIG}: {_one_line(error)}") from None
-    model, report = loaded
-    allowed = {*QUANTIZER, "wav2vec2.masked_spec_embed"} if settings.reinit_quantizer else set()
-    if missing := sorted(set(report["missing_keys"]) - allowed):
+        raise DataError(f"{folder}: the weights do not belong to {CONFIG}: {one_line(error)}") from None
+    network: Network = loaded[0]
+    if missing := sorted(name for name in loaded[1]["missing_keys"] if name not in may_lack):
         raise DataError(
             f"{folder}: {len(missing)} weights are missing, {missing[0]} among them: expected those of {CONFIG}"
         )
-    pretrainer: Wav2Vec2Pretrainer = model
-    return pretrainer
+    return network
 
 
 def _renew_quantizer(model: Wav2Vec2Pretrainer) -> None:
@@ -215,81 +209,18 @@ def _renew_quantizer(model: Wav2Vec2Pretrainer) -> None:
     model.load_state_dict({name: fresh[name] for name in QUANTIZER}, strict=False)
 
 
-# ------------------------------------------------------------------- seeded
-
-
-def make_seeded(settings: SeededConfig, folder: Path) -> dict[str, Any]:
-    """Make a wav2vec2 of random weights, with quantizer, in the published format.
-
-    Args:
-        settings: what differs from the family's config.json; ``do_normalize`` and
-            ``sampling_rate`` go into preprocessor_config.json.
-        folder: replaced as a whole once everything is there.
-
-    Returns:
-        The manifest, as written to ``folder / manifest.json``.
-
-    Raises:
-        ConfigError: if a setting is none of wav2vec2's, or no network can be built of them.
-    """
-    of_input = {
-        name: settings.settings[name] for name in ("do_normalize", "sampling_rate") if name in settings.settings
-    }
-    model = seeded_model(
-        {name: value for name, value in settings.settings.items() if name not in of_input}, settings.seed
-    )
-    transformers_logging.disable_progress_bar()
-    aside = folder.with_name(f".{folder.name}.aside")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside)
-    write_json(aside / PREPROCESSOR, {**INPUT, "do_normalize": True, **of_input})
-    paths = sorted(aside.iterdir())
-    for path in paths:
-        flush_to_disk(path)
-    text = json.dumps(settings.model_dump(mode="json"), sort_keys=True)
-    manifest = {
-        "hub_id": f"seeded/{settings.seeded}",
-        "revision": hashlib.sha1(text.encode()).hexdigest(),
-        "license": settings.license,
-        "seeded": True,
-        "files": [{"path": p.name, "size": p.stat().st_size, "sha256": file_digest(p)} for p in paths],
-    }
-    write_json(aside / MANIFEST, manifest)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.rename(aside, folder)
-    flush_to_disk(folder.parent)
-    return manifest
-
-
-def seeded_model(settings: dict[str, Any], seed: int) -> Wav2Vec2ForPreTraining:
-    """A network of random weights that depend on the seed alone.
-
-    Raises:
-        ConfigError: as ``make_seeded``.
-    """
-    known = {name for name in Wav2Vec2Config().to_dict() if not name.startswith("_")}
-    for name in settings:
-        if name not in known:
-            raise ConfigError(f"settings.{name}: wav2vec2 has no such setting{near(name, known)}")
-    with random_state_fence():
-        torch.manual_seed(seed)
-        try:
-            return Wav2Vec2ForPreTraining(Wav2Vec2Config(**settings))
-        except (ValueError, TypeError, RuntimeError, StrictDataclassError) as error:
-            raise ConfigError(f"settings: no wav2vec2 can be built of them: {_one_line(error)}") from None
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: cannot be read ({_one_line(error)}): expected the folder of a published model, with {path.name}"
+            f"{path}: cannot be read ({one_line(error)}): expected the folder of a published model, with {path.name}"
         ) from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: found a {type(content).__name__}, expected an object of settings")
     return content
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """What went wrong, for a sentence."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -6,7 +6,6 @@ no attention mask makes them independent of their batch: features of a padded se
 """
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,9 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 from transformers.utils import logging as transformers_logging
 
 from audiorig.data.pretrained import MANIFEST, verify
-from audiorig.errors import DataError
 from audiorig.models.outputs import EncoderOutput
 from audiorig.models.wav2vec2.batches import FrameCounter
-from audiorig.models.wav2vec2.checkpoint import read_config, read_preprocessor, weight_names
+from audiorig.models.wav2vec2.checkpoint import load_network, read_config, read_preprocessor, weight_names
 from audiorig.randomness import keyed_generator, random_state_fence
 
 
@@ -72,23 +70,7 @@ class Wav2Vec2Encoder(nn.Module):
         config, preprocessor = read_config(folder), read_preprocessor(folder)
         weight_names(folder)
         with random_state_fence():
-            try:
-                loaded: Any = _Body.from_pretrained(
-                    folder,
-                    config=config,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                )
-            except (RuntimeError, ValueError, OSError) as error:
-                raise DataError(f"{folder}: the weights do not belong to config.json: {error}") from None
-        body, report = loaded
-        # Nothing is hidden from an encoder.
-        if missing := sorted(set(report["missing_keys"]) - {"masked_spec_embed"}):
-            raise DataError(
-                f"{folder}: {len(missing)} weights are missing, {missing[0]} among them: expected those of config.json"
-            )
+            body = load_network(_Body, folder, config, {"masked_spec_embed"})  # nothing is hidden from an encoder
         return cls(body.eval(), preprocessor["sampling_rate"], preprocessor["do_normalize"])
 
     def untrained(self, seed: int) -> "Wav2Vec2Encoder":
