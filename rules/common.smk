@@ -1,4 +1,5 @@
 # Settings, read and checked once, before any job; and what the rules ask of them. No rules here.
+import os
 import sys
 from dataclasses import asdict
 
@@ -112,8 +113,8 @@ def annotations_of(wildcards):
     """The table of a corpus' labelled stretches."""
     name = wildcards.corpus
     corpus = SETTINGS.corpus(name)
-    if isinstance(corpus, HomeCorpus) and corpus.annotations:
-        return str(corpus_root(name, corpus) / corpus.annotations)
+    if isinstance(corpus, HomeCorpus):
+        return str(corpus_root(name, corpus) / corpus.annotations) if corpus.annotations else []
     return f"data/{name}/metadata.csv"  # written last of what is generated
 
 
@@ -190,3 +191,11 @@ def pretrained_of_run(wildcards):
 
 def pretrained_of_teacher(wildcards):
     return f"pretrained/{TeacherConfig.of_key(wildcards.teacher).pretrained}/manifest.json"
+
+
+def destination(wildcards):
+    """Where .env and the environment send a model: another place is another push. No secret is among it."""
+    from dotenv import dotenv_values  # who publishes nothing needs it nowhere near Snakemake
+
+    found = {**dotenv_values(".env"), **os.environ}
+    return [found.get(name) or "" for name in ("HF_REPO_ID", "HF_PRIVATE")]

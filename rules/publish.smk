@@ -9,6 +9,7 @@ WHAT_IS_PUBLISHED = dict(
     training="results/{run}/final.ckpt.provenance.json",
     corpus=CORPUS,
     split=SPLIT,
+    manifest=corpus_file("results/corpora/{corpus}/manifest.parquet"),
     base=base_of,
 )
 
@@ -29,6 +30,7 @@ rule plan_push:
         runtime=10,
     params:
         folder=lambda wildcards: f"results/{wildcards.run}",
+        destination=destination,
     message:
         "Listing what of {wildcards.run} would go to the Hub"
     shell:
@@ -53,6 +55,7 @@ rule push_hf:
         runtime=240,
     params:
         folder=lambda wildcards: f"results/{wildcards.run}",
+        destination=destination,
     message:
         "Sending {wildcards.run} to the Hub"
     shell:

@@ -619,3 +619,9 @@ def test_what_is_built_must_be_there_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         SplitConfig().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("train", [{"compile": True}, {"probe": {"every_steps": 10}}])
+def test_settings_that_a_home_run_would_not_heed_are_refused(train: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="of wavemae: here"):
+        settings(mine={"extends": "homewav2vec2", "train": train}).run("mine")

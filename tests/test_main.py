@@ -46,3 +46,15 @@ def test_every_stage_of_the_help_is_one() -> None:
 
     assert module.__doc__ is not None
     assert all(f"audiorig {stage} " in module.__doc__ for stage in TARGETS)
+
+
+def test_a_dry_run_of_the_push_lists_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    import audiorig.__main__ as module
+
+    commands: list[list[str]] = []
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.setattr(module.sys, "argv", ["audiorig", "push_hf", "homewav2vec2", "--dry-run"])
+    monkeypatch.setattr(module.os, "execv", lambda program, command: commands.append(command))
+    module.main()
+    assert commands[0][-4:] == ["--forcerun", "plan_push", "--", "results/homewav2vec2/hub/plan.json"]
+    assert "--dry-run" not in commands[0]

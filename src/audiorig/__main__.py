@@ -5,7 +5,7 @@
     python -m audiorig transform homewav2vec2   its split; nothing else is written, no audio least of all
     python -m audiorig train homewav2vec2       results/homewav2vec2/final.ckpt
     python -m audiorig report homewav2vec2      results/homewav2vec2/report.html
-    python -m audiorig push_hf homewav2vec2     the model on the Hub
+    python -m audiorig push_hf homewav2vec2     the model on the Hub; with --dry-run: what would go
 
 Each is one target of the workflow; what it needs is made first. All further options go to
 Snakemake: --cores 8, --dry-run, --profile profiles/slurm, --configfile mine.yaml.
@@ -29,6 +29,9 @@ TARGETS = {
     "report": "results/{run}/report.html",
     "push_hf": "results/{run}/hub/pushed.json",
 }
+
+
+DRY_RUN = {"--dry-run", "--dryrun", "-n"}
 
 
 def target_of(stage: str, run: str, configfiles: list[Path], project: Path = Path()) -> str:
@@ -59,6 +62,9 @@ def main() -> None:
         target = target_of(arguments.stage, arguments.run, arguments.configfile)
     except ConfigError as error:
         sys.exit(f"error: {error}")
+    if arguments.stage == "push_hf" and (asked := DRY_RUN & set(others)):  # a list of files, not of jobs
+        target, others = target.replace("pushed.json", "plan.json"), [each for each in others if each not in asked]
+        others += ["--forcerun", "plan_push"]
     files = ["--configfile", *map(str, arguments.configfile)] if arguments.configfile else []
     cores = [] if "--profile" in others else ["--cores", arguments.cores]
     command = [sys.executable, "-m", "snakemake", *cores, *files, *others, "--", target]

@@ -18,6 +18,8 @@ from audiorig.config import (
     AblationConfig,
     Corpus,
     CorpusSection,
+    HomeCorpus,
+    HomeDemoCorpus,
     HomeWav2Vec2Run,
     PretrainedConfig,
     Run,
@@ -195,6 +197,13 @@ class Settings:
             raise ConfigError(
                 f"{where}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
                 f"has {', '.join(sorted(corpus.splits)) or 'no splits'}"
+            )
+        has_segments = isinstance(corpus, HomeDemoCorpus) or (isinstance(corpus, HomeCorpus) and corpus.annotations)
+        asking = [task for task, settings in run.probe.tasks.items() if settings.items == "segments"]
+        if asking and not has_segments:
+            raise ConfigError(
+                f"{where}: probe.tasks.{asking[0]} asks for labelled stretches, but corpus {run.data.corpus!r} has "
+                f"none; set corpora.{run.data.corpus}.annotations, or take the task away ({asking[0]}: null)"
             )
         if len(set(run.seeds)) < len(run.seeds) or min(run.seeds, default=0) < 0:
             raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")

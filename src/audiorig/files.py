@@ -3,10 +3,16 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# A path of a machine: two parts from a root on, ~/..., C:\...; the slashes of an address follow a colon or a slash.
+MACHINE_PATH = re.compile(
+    r"(?:(?<![\w:/.~>-])/[\w.@+-]+/[\w.@+-]+|(?<!\w)~[\w.-]*/[\w.@+-]+|\b[A-Za-z]:\\\w)[\w./\\@+-]*"
+)
 
 
 @contextmanager

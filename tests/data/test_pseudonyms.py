@@ -100,3 +100,11 @@ def test_short_names_are_left_to_structure() -> None:
     names = CorpusPseudonyms(pd.DataFrame(rows, columns=["wav_path", "participant_id", "recording_id"]))
     assert names.scrubbed("1 seed of 2") == "1 seed of 2"
     assert names.value("participant_id", "1").startswith("participant-")
+
+
+def test_paths_and_codes_of_two_characters_do_not_pass() -> None:
+    files = pd.DataFrame({"wav_path": ["p1/a.wav"], "participant_id": ["P1"], "recording_id": ["a"]})
+    names = CorpusPseudonyms(files)
+    assert names.scrubbed("Home of P1, at /scratch/users/hansen/audio.") == "Home of participant-01, at a folder"
+    assert names.scrubbed("a page of https://example.org/one/two") == "a page of https://example.org/one/two"
+    assert names.scrubbed("in 1 of 2") == "in 1 of 2"

@@ -14,9 +14,10 @@ from audiorig.data import recording_cache
 from audiorig.data.audio import read_info, read_window
 from audiorig.data.long_crops import LongCropDataset
 from audiorig.data.manifest import build_manifest
-from audiorig.data.recording_cache import cache_recording, cache_recordings
+from audiorig.data.recording_cache import cache_recording, cache_recordings, copies_of
 from audiorig.data.split import write_split
 from audiorig.errors import DataError, ReportedError
+from audiorig.files import write_json
 
 RATE = 16000
 ROUNDING = 0.5 / 32768 + 2e-6  # of 16 bits, and of a resampling in blocks
@@ -171,3 +172,17 @@ def test_two_workers_make_what_one_makes(root: Path, tmp_path: Path) -> None:
         cache_recordings(ALL, root, tmp_path / str(num_workers), RATE, num_workers)
     for path in ALL["wav_path"]:
         assert (tmp_path / "1" / path).read_bytes() == (tmp_path / "2" / path).read_bytes()
+
+
+def test_a_recording_without_a_copy_is_found_before_the_training(tmp_path: Path) -> None:
+    record, split, folder = tmp_path / "16000.json", tmp_path / "split", tmp_path / "copies"
+    for path in (split, folder):
+        path.mkdir()
+    write_json(record, {"folder": str(folder)})
+    for side in ("train", "dev"):
+        pd.DataFrame({"wav_path": [f"{side}.wav"]}).to_parquet(split / f"{side}.parquet")
+        (folder / f"{side}.wav").touch()
+    assert copies_of(record, split) == folder
+    (folder / "dev.wav").unlink()
+    with pytest.raises(DataError, match=r"1 of 1 recordings of dev have no copy .*dev\.wav among them; run --forcerun"):
+        copies_of(record, split)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from safetensors.numpy import save_file
@@ -288,6 +289,8 @@ def run_folder(tmp_path: Path) -> Path:
     for path, content in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(content) if path.suffix == ".yaml" else json.dumps(content))
+    names = {"wav_path": ["home-07/a.wav"], "participant_id": ["home-07"], "recording_id": ["a"]}
+    pd.DataFrame(names).to_parquet(corpus / "manifest.parquet")
     weights = np.random.Generator(np.random.Philox(key=0)).integers(0, 256, 400_000, dtype=np.uint8)
     save_file({"encoder.weight": weights}, folder / "model" / "model.safetensors", metadata={"format": "pt"})
     (folder / "model" / "README.md").write_text("the card of the folder\n")

@@ -159,3 +159,27 @@ def test_wavemae_is_loaded_by_its_own_class(run_folder: Path, make_scores: Score
     assert "It was trained for 10 steps.\n" in text
     assert "Its w2v decoder learnt BEST-RQ codes" in text
     assert "before" not in text
+
+
+def test_names_that_somebody_wrote_do_not_reach_the_hub(run_folder: Path) -> None:
+    corpus = run_folder.parent / "corpora" / "home" / "corpus.yaml"
+    change(corpus, private=True, title="Homes such as home-07", license="consent of home-07, in /archive/homes/07")
+    put(
+        run_folder / "config" / "report.yaml", {"experiment": "homewav2vec2", "report": {"title": "Adapted to home-07"}}
+    )
+    card = hub_card(read_card_inputs(run_folder), "team/home")
+    assert "home-07" not in card
+    assert "/archive" not in card
+    assert "# Adapted to participant-01" in card
+    assert 'Wav2Vec2ForPreTraining.from_pretrained("team/home")' in card
+
+
+def test_people_who_are_not_known_are_not_called_held_out(run_folder: Path) -> None:
+    path = run_folder.parents[0] / SPLIT
+    content = json.loads(path.read_text())
+    for side in content["sides"].values():
+        side["num_unknown"] = 2
+    put(path, content)
+    card = hub_card(read_card_inputs(run_folder), "team/home")
+    assert "participants of whom it heard nothing" not in card
+    assert "recordings of which it heard nothing (participants may be on several sides)" in card

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
 from audiorig.config import DemoCorpus, HomeDemoCorpus, Run
+from audiorig.data.pseudonyms import CorpusPseudonyms
 from audiorig.report.card import model_card
 
 
@@ -47,3 +49,12 @@ def test_the_short_name_of_a_private_corpus_stays_here() -> None:
     card = model_card("home", run, HomeDemoCorpus(kind="home-demo"))
     assert "smith" not in card
     assert "trained on: a private corpus" in card
+
+
+def test_what_people_wrote_of_a_private_corpus_has_pseudonyms() -> None:
+    files = pd.DataFrame({"wav_path": ["hansen/a.wav"], "participant_id": ["hansen"], "recording_id": ["a"]})
+    corpus = HomeDemoCorpus(kind="home-demo", title="The Hansen home", license="consent of hansen")
+    card = model_card("adapted-to-hansen", run_of(experiment="homewav2vec2"), corpus, CorpusPseudonyms(files))
+    assert "hansen" not in card.lower()
+    assert "participant-01" in card
+    assert 'from_pretrained("path/to/this/folder")' in card

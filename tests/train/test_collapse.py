@@ -61,3 +61,12 @@ def test_the_sentence_says_what_was_seen_since_when_and_what_to_do() -> None:
         "model.gumbel.start (each starts the run anew), and look at what is heard (silence, one steady noise); to let "
         "it go on, change model.collapse"
     )
+
+
+def test_steps_in_which_no_frame_counted_end_the_run_too() -> None:
+    """All crops too silent: the loss is 0, nothing is learnt, and no perplexity says so."""
+    nothing = (math.nan, math.nan)
+    assert last_step(log_of(GOOD, nothing, nothing, nothing, nothing, nothing)) == 5
+    assert last_step(log_of(nothing, nothing, nothing, GOOD, nothing, nothing, nothing)) is None
+    with pytest.raises(DataError, match="no frame counted from step 1 to step 4: every crop was too silent"):
+        CollapseGuard(SETTINGS, 640).on_log(None, SimpleNamespace(log_history=log_of(*[nothing] * 4)), None)

@@ -175,3 +175,15 @@ def test_without_its_root_it_says_what_to_set(checkout, monkeypatch: pytest.Monk
     done = checkout.snakemake("--dry-run", "results/homewav2vec2-base/final.ckpt")
     assert "the variable HOME_RECORDINGS is not set" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_labelled_stretches_that_nobody_labelled_are_a_sentence(checkout, tmp_path: Path) -> None:
+    mine = checkout.configure("mine.yaml", {"mine": {"extends": "homewav2vec2", "data": {"corpus": "home-recordings"}}})
+    target = ("--configfile", mine, "--", "results/mine/final.ckpt")
+    done = checkout.snakemake("--dry-run", *target, HOME_RECORDINGS=str(tmp_path))
+    assert done.returncode != 0
+    sentence = (
+        "error: run 'mine': probe.tasks.voice-class asks for labelled stretches, but corpus 'home-recordings' has "
+        "none; set corpora.home-recordings.annotations, or take the task away (voice-class: null)"
+    )
+    assert sentence in done.stdout.splitlines()

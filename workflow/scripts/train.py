@@ -11,7 +11,8 @@ from pathlib import Path
 from audiorig import experiments
 from audiorig.config_stages import load_corpus, load_run, run_name
 from audiorig.data.pretrained import verify
-from audiorig.files import read_json
+from audiorig.data.pseudonyms import CorpusPseudonyms
+from audiorig.data.recording_cache import copies_of
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train import ranks
@@ -54,7 +55,7 @@ def main() -> None:
         corpus, root = load_corpus(arguments.corpus)
         inputs = experiments.Inputs(
             split=arguments.split,
-            root=Path(read_json(arguments.copies[0])["folder"]) if arguments.copies else root,
+            root=copies_of(arguments.copies[0], arguments.split) if arguments.copies else root,
             folder=arguments.folder,
             statistics=only(arguments.statistics),
             pitch=tuple(arguments.pitch),
@@ -68,7 +69,7 @@ def main() -> None:
         experiment = experiments.build(run, inputs)
         record["settings"] = settings = run.stage("train")
         record["num_parameters"] = experiment.model.num_parameters()
-        record |= experiment.about
+        record |= {"private": corpus.private, **experiment.about}
         logging.info("%s", ", ".join(f"{name}: {value}" for name, value in experiment.about.items()))
         history, record["first_step"] = fit(
             experiment,
@@ -87,7 +88,12 @@ def main() -> None:
                 history_file=arguments.folder / "history.json",
                 settings=settings,
                 provenance=environment(),
-                card=model_card(run_name(arguments.folder), run, corpus),
+                card=model_card(
+                    run_name(arguments.folder),
+                    run,
+                    corpus,
+                    CorpusPseudonyms.of_split(arguments.split) if corpus.private else None,
+                ),
             )
 
 

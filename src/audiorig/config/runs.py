@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from audiorig.config.base import Name, Section
 from audiorig.config.probe import ProbeConfig
@@ -68,6 +68,16 @@ class HomeWav2Vec2Run(AnyRun):
     experiment: Literal["homewav2vec2"] = Field(description="Which experiment this is.")
     data: LongCropConfig = LongCropConfig()
     model: Wav2Vec2TrainingConfig = Wav2Vec2TrainingConfig()
+
+    @model_validator(mode="after")
+    def _settings_are_of_this_experiment(self) -> "HomeWav2Vec2Run":
+        if self.train.compile:
+            raise ValueError("train.compile is of wavemae: here nothing would be compiled")
+        if self.train.probe.every_steps:
+            raise ValueError(
+                "train.probe.every_steps is of wavemae: here the probes run before and after, not meanwhile"
+            )
+        return self
 
     stages: ClassVar[dict[str, tuple[str, ...]]] = {
         "data": ("data",),

@@ -3,11 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from audiorig.config import SIDES
 from audiorig.data.corpora.folder import UNKNOWN
+from audiorig.files import MACHINE_PATH
 
 # Columns whose values name a person or a file, whatever they are called in a corpus' own tables.
 IDENTIFYING = frozenset(
@@ -17,7 +19,7 @@ IDENTIFYING = frozenset(
     }
 )
 NOT_LISTED = "not listed"
-LEAST_NAME = 3  # a name of fewer characters cannot be told from the rest of a text
+LEAST_NAME = 3  # a name of fewer characters cannot be told from the rest of a text, but for P1 and its like
 
 
 class Pseudonyms:
@@ -80,6 +82,12 @@ class CorpusPseudonyms:
                 found.append(pseudonym)
         self._collect_names(rows)
 
+    @classmethod
+    def of_split(cls, split: Path) -> "CorpusPseudonyms":
+        """Of all files of a split's three sides."""
+        columns = ["wav_path", "participant_id", "recording_id"]
+        return cls(pd.concat([pd.read_parquet(split / f"{side}.parquet", columns=columns) for side in SIDES]))
+
     def file(self, wav_path: str) -> str:
         """recording-07 of participant-03."""
         return self._of_file.get(wav_path, f"file {NOT_LISTED}")
@@ -101,16 +109,17 @@ class CorpusPseudonyms:
         return self.scrubbed(value)
 
     def scrubbed(self, text: str) -> str:
-        """A text that somebody wrote, with pseudonyms for every name of ``LEAST_NAME`` characters or more."""
+        """A text that somebody wrote, with pseudonyms for names (see ``LEAST_NAME``) and without paths."""
         lowered = text.lower()
         found = [name for name in self._in_text if name in lowered]
         if not found:
-            return text
+            return MACHINE_PATH.sub("a folder", text)
         found.sort(key=len, reverse=True)  # a path before the names that it is made of
         names = "|".join(re.escape(name) for name in found)
         # With the folders that stand before it: where a corpus lies may say whose it is.
         bounded = re.compile(rf"(?<![^\W_])(?:[^\s'\"<>()]*/)?({names})(?![^\W_])", re.IGNORECASE)
-        return bounded.sub(lambda match: self._in_text.get(match[1].lower(), NOT_LISTED), text)
+        named = bounded.sub(lambda match: self._in_text.get(match[1].lower(), NOT_LISTED), text)
+        return MACHINE_PATH.sub("a folder", named)
 
     def _collect_names(self, rows: list[tuple[str, str, str]]) -> None:
         """Everything that a text may call a participant or a file by, in lower case; participants go first."""
@@ -125,5 +134,11 @@ class CorpusPseudonyms:
                 if not (part.isalpha() and part.islower()):  # "recordings" and "raw" name nobody
                     self._in_text.setdefault(part.lower(), "a folder")
         self._in_text |= {name.lower(): self.participants[name] for name in self.participants}
-        for name in [name for name in self._in_text if len(name) < LEAST_NAME or name == UNKNOWN]:
+        for name in [name for name in self._in_text if self._is_too_short(name) or name == UNKNOWN]:
             del self._in_text[name]
+
+    def _is_too_short(self, name: str) -> bool:
+        """Whether a text may hold the same characters by chance."""
+        has_both = any(each.isdigit() for each in name) and any(each.isalpha() for each in name)
+        is_code = len(name) == 2 and has_both and self._in_text[name].startswith("participant-")
+        return len(name) < LEAST_NAME and not is_code

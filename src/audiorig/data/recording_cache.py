@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import soundfile
 from tqdm import tqdm
 
 from audiorig.data.audio import AudioSource, Samples, read_info, read_window, reason_of, resampled_length
 from audiorig.data.manifest import write_table
 from audiorig.errors import DataError, ReportedError
-from audiorig.files import written_aside
+from audiorig.files import read_json, written_aside
 
 BLOCK = 1 << 20  # samples of a copy that are made at once: a minute at 16 kHz, a few tens of megabytes
 MAX_WAV_BYTES = (1 << 32) - (1 << 16)  # of samples; a 32-bit size must hold the header too
@@ -155,3 +156,24 @@ def _map(copy: "partial[Copy]", paths: list[str], num_workers: int) -> Iterator[
             yield from pool.map(copy, paths)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def copies_of(record: Path, split: Path) -> Path:
+    """The folder of the copies that a training reads in place of the recordings.
+
+    Args:
+        record: what the rule ``cache_audio`` wrote.
+        split: folder of the split.
+
+    Raises:
+        DataError: if a recording of train or dev has no copy: better now than in the middle of the training.
+    """
+    folder = Path(read_json(record)["folder"])
+    for side in ("train", "dev"):
+        paths = pq.read_table(split / f"{side}.parquet", columns=["wav_path"])["wav_path"].to_pylist()
+        if missing := [path for path in paths if not (folder / path).is_file()]:
+            raise DataError(
+                f"{record}: {len(missing)} of {len(paths)} recordings of {side} have no copy below {folder}, "
+                f"{missing[0]} among them; run --forcerun cache_audio, or set data.cached: false"
+            )
+    return folder

@@ -138,6 +138,7 @@ def summarize_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folde
             which: {
                 "num_files": len(rows),
                 "num_groups": int(rows["group_id"].nunique()),
+                "num_unknown": int((rows["participant_id"] == UNKNOWN).sum()),
                 "hours": round(float(rows["duration_sec"].sum()) / 3600, 4),
                 "labels": {label: _count(rows[label]) for label in settings.labels},
                 "sha256": file_digest(folder / f"{which}.parquet"),

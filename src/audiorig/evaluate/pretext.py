@@ -6,6 +6,7 @@ say how well a network follows its own quantizer, which adaptation changes as we
 uses few of its codes makes the task easier. So perplexity stands beside them.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
 from audiorig.randomness import random_state_fence
 
 PRETEXT = "pretext"
+log = logging.getLogger(__name__)
 # What a row is called, and the part of the loss that it comes from.
 METRICS = {
     "contrastive_accuracy": "accuracy",
@@ -79,6 +81,9 @@ def pretext_rows(
     """
     found = {name: crop_sums(model, split, root, run, settings.seed) for name, model in models.items()}
     mine = found[system]
+    if not len(mine.groups):
+        log.warning("no frame of the test side counted: every crop was too silent or too short for the task")
+        return []
     resampling = Resampling(mine.groups.tolist(), settings.bootstrap, settings.seed, PRETEXT)
     rows = []
     for metric in METRICS:

@@ -51,7 +51,7 @@ def build(settings: HomeWav2Vec2Run, inputs: Inputs) -> Experiment:
         fingerprint=_fingerprint(settings, inputs),
         about={"base": base, "most_perplexity": most_perplexity(model)},
         callbacks=(
-            GumbelSchedule(settings.model.gumbel, is_seeded=base["seeded"] or settings.model.reinit_quantizer),
+            GumbelSchedule(settings.model.gumbel, is_seeded=base["seeded"] or model.is_quantizer_new),
             CollapseGuard(settings.model.collapse, most_perplexity(model)),
         ),
         ledger=Coverage(inputs.split / "train.arrow", settings.data, crop_log),

@@ -5,7 +5,7 @@ files, paths, notes and sources are not read at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from audiorig.config_stages import run_name
 from audiorig.errors import DataError
 from audiorig.files import read_json
 from audiorig.publish.score_tables import score_tables
-from audiorig.report.card import corpus_title, loading, tags, w2v_sentence
+from audiorig.report.card import corpus_title, loading, tags, w2v_sentence, without_names
 
 GROUPS = {
     "participant": "participants of whom it heard nothing",
@@ -59,6 +59,7 @@ class CardInputs:
         training: the training's record: settings, versions, time.
         split: counts and hours of the three sides.
         base: the manifest of the checkpoint that it went on from, if any.
+        manifest: the corpus' files, whose names a card of a private corpus must not hold.
     """
 
     name: str
@@ -69,6 +70,7 @@ class CardInputs:
     training: Mapping[str, Any]
     split: Mapping[str, Any]
     base: Mapping[str, Any] | None = None
+    manifest: Path | None = None
 
 
 def read_card_inputs(run_folder: Path) -> CardInputs:
@@ -98,6 +100,7 @@ def read_card_inputs(run_folder: Path) -> CardInputs:
         scores=read_json(_present(run_folder / "metrics.json")),
         history=read_json(_present(run_folder / "history.json")),
         training=read_json(_present(run_folder / "final.ckpt.provenance.json")),
+        manifest=_present(corpus / "manifest.parquet"),
         split=read_json(_present(corpus / "splits" / run.data.split / "split_summary.json")),
         base=read_json(_present(base / "manifest.json")) if base else None,
     )
@@ -111,6 +114,7 @@ def _present(path: Path) -> Path:
 
 def hub_card(inputs: CardInputs, repo_id: str) -> str:
     """README.md of the model on the Hub."""
+    inputs = _without_names(inputs)
     hub_base = _hub_base(inputs)
     data = ModelCardData(
         library_name="transformers",
@@ -130,6 +134,20 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         made=_made(inputs),
     )
     return f"{card}\n"
+
+
+def _without_names(inputs: CardInputs) -> CardInputs:
+    """The same of a public corpus; of a private one with pseudonyms in what people wrote."""
+    if not inputs.corpus.private:
+        return inputs
+    from audiorig.data.manifest import read_table  # pandas is slow to import, and most cards do without
+    from audiorig.data.pseudonyms import CorpusPseudonyms
+
+    if inputs.manifest is None:
+        raise DataError(f"{inputs.name}: the corpus is private, and without its manifest its names are not known")
+    names = CorpusPseudonyms(read_table(inputs.manifest))
+    name, run, corpus = without_names(inputs.name, inputs.run, inputs.corpus, names)
+    return replace(inputs, name=name, run=run, corpus=corpus)
 
 
 def _hub_base(inputs: CardInputs) -> str | None:
@@ -162,6 +180,8 @@ def _training(inputs: CardInputs) -> str:
         [f"{train['hours']:.2f} hours of {train['num_groups']:,} {group}s are on the training side."] if train else []
     )
     lines += [_heard(inputs)]
+    if any(side.get("num_unknown") for side in sides.values()):
+        group = "recording" if group == "participant" else group  # of unknown people, recordings are kept apart
     held_out = GROUPS.get(group, "groups of which it heard nothing")
     counts = [f"{name} ({sides[name]['num_groups']:,} {group}s)" for name in ("dev", "test") if name in sides]
     if counts:

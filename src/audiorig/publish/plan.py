@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from audiorig.errors import DataError
-from audiorig.files import file_digest
+from audiorig.files import MACHINE_PATH, file_digest
 
 CARD, CONFIG, PREPROCESSOR = "README.md", "config.json", "preprocessor_config.json"
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -19,8 +19,6 @@ NEVER = (
     *(".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".w64", ".rf64", ".aif", ".aiff", ".au", ".tar", ".zip"),
     *(".parquet", ".arrow", ".csv", ".tsv", ".jsonl", ".npy", ".npz"),
 )
-# Two parts of a path from a root on, ~/..., C:\...; the slashes of an address follow a colon or a slash.
-PATH = re.compile(r"(?:(?<![\w:/.~>-])/[\w.@+-]+/[\w.@+-]+|(?<!\w)~[\w.-]*/[\w.@+-]+|\b[A-Za-z]:\\\w)[\w./\\@+-]*")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def table(plan: UploadPlan) -> str:
 def machine_paths(text: str) -> list[str]:
     """Paths of a machine that a text names."""
     own = [str(place) for place in (Path.home(), Path.cwd()) if len(place.parts) > 1 and str(place) in text]
-    return list(dict.fromkeys([*(found[0] for found in PATH.finditer(text)), *own]))
+    return list(dict.fromkeys([*(found[0] for found in MACHINE_PATH.finditer(text)), *own]))
 
 
 def _weights(folder: Path, names: dict[str, Path]) -> list[str]:

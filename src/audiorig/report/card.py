@@ -1,8 +1,13 @@
 """The card of a model folder: what it is, how to load it, what it was trained on."""
 
+from typing import TYPE_CHECKING
+
 from huggingface_hub import ModelCard, ModelCardData
 
 from audiorig.config import CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+
+if TYPE_CHECKING:
+    from audiorig.data.pseudonyms import CorpusPseudonyms  # pandas, which is slow to import
 
 TEXT = """---
 {{ card_data }}
@@ -37,8 +42,19 @@ with torch.no_grad():
 ```"""
 
 
-def model_card(name: str, run: Run, corpus: CorpusSection) -> str:
-    """README.md of the model folder."""
+def without_names(
+    name: str, run: Run, corpus: CorpusSection, names: "CorpusPseudonyms"
+) -> tuple[str, Run, CorpusSection]:
+    """What people wrote of a run and of its private corpus, with pseudonyms for names."""
+    report = run.report.model_copy(update={"title": names.scrubbed(run.report.title)})
+    texts = {key: names.scrubbed(getattr(corpus, key)) for key in ("title", "license")}
+    return names.scrubbed(name), run.model_copy(update={"report": report}), corpus.model_copy(update=texts)
+
+
+def model_card(name: str, run: Run, corpus: CorpusSection, names: "CorpusPseudonyms | None" = None) -> str:
+    """README.md of the model folder; ``names`` are those that it must not hold."""
+    if names is not None:
+        name, run, corpus = without_names(name, run, corpus, names)
     card = ModelCard.from_template(
         ModelCardData(library_name="transformers", tags=tags(run)),
         template_str=TEXT,

@@ -36,6 +36,11 @@ class Compared:
     def system(self) -> str:
         return self.run.experiment
 
+    @property
+    def title(self) -> str:
+        """The run's title; its name where the corpus is private, since a person may have written names into it."""
+        return self.name if self.training.get("private") else self.run.report.title or self.name
+
 
 def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, report: Path, page: Path) -> Compared:
     """Read one run for the page that will lie at ``page``."""
@@ -81,7 +86,7 @@ def overview_table(runs: Sequence[Compared]) -> Table:
     rows = tuple(
         (
             each.name,
-            each.run.report.title or each.name,
+            each.title,
             each.system,
             f"{each.run.data.corpus}, {each.run.data.split}",
             f"{each.training.get('num_parameters', 0) / 1e6:.2f} M",

@@ -52,6 +52,11 @@ def _split_warnings(split: Mapping[str, Any]) -> list[str]:
         "both sides.",
     }
     disjoint = sentences.get(str(split.get("group")))
+    if unknown := sum(side.get("num_unknown", 0) for side in split.get("sides", {}).values()):
+        disjoint = disjoint or (
+            f"The participants of {unknown:,} files are not known: their recordings are kept apart one by one, and one "
+            "person's may lie on several sides."
+        )
     found = [f"Split: {warning}, so no score can be given for it." for warning in split.get("warnings", [])]
     return [*([disjoint] if disjoint else []), *found]
 

@@ -29,13 +29,20 @@ def verdict(inputs: RunInputs) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
+def kept_apart(split: Mapping[str, Any]) -> str:
+    """What lies on one side only: of people who are not known it is recordings."""
+    group = str(split.get("group"))
+    has_unknown = any(side.get("num_unknown") for side in split.get("sides", {}).values())
+    return "recording" if group == "participant" and has_unknown else group
+
+
 def held_out(task: ProbeTask | None, split: Mapping[str, Any]) -> str:
     """What the tested clips have not in common with those learnt from."""
     if task is None:
         return ""
     match task.assign:
         case "split":
-            return f" on held-out {GROUPS.get(str(split.get('group')), 'groups')}"
+            return f" on held-out {GROUPS.get(kept_apart(split), 'groups')}"
         case "values":
             return f" ({task.column} {', '.join(task.train_values)} to {', '.join(task.test_values)})"
         case "shots":

@@ -37,6 +37,7 @@ class CollapseGuard(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
         if not state.log_history or "perplexity" not in state.log_history[-1]:
             return
+        self._require_frames(state.log_history)
         row = self._bad_row(state.log_history)
         if len(row) < self.settings.patience_steps:
             return
@@ -48,6 +49,16 @@ class CollapseGuard(TrainerCallback):
             "model.gumbel.start (each starts the run anew), and look at what is heard (silence, one steady noise); to "
             "let it go on, change model.collapse"
         )
+
+    def _require_frames(self, history: list[dict[str, Any]]) -> None:
+        """A step in which nothing counted teaches nothing; many in a row are no run."""
+        recent = [entry for entry in history if "perplexity" in entry][-self.settings.patience_steps :]
+        if len(recent) == self.settings.patience_steps and not any(math.isfinite(e["perplexity"]) for e in recent):
+            raise DataError(
+                f"no frame counted from step {recent[0]['step']} to step {recent[-1]['step']}: every crop was too "
+                "silent or too short; lower data.silence.min_rms_dbfs and active_dbfs, set data.silence.when_silent: "
+                "accept, or look at the recordings"
+            )
 
     def is_bad(self, entry: Mapping[str, float]) -> bool:
         """Whether a step shows a collapse."""

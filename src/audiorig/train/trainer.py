@@ -103,7 +103,7 @@ class RigTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Means of the loss parts over all dev items, whatever the batch size.
+        """Means of the loss parts over all dev items, whatever the batch size for what is a sum over items.
 
         The ranks take batches in turn, and add up all of them: each gets what one alone would get.
         """

@@ -63,7 +63,7 @@ def load_base(
         model = load_network(Wav2Vec2Pretrainer, folder, config, may_lack, settings)
         if is_new:
             _renew_quantizer(model)
-    model.preprocessor, model.published = preprocessor, published
+    model.preprocessor, model.published, model.is_quantizer_new = preprocessor, published, is_new
     if settings.gradient_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if settings.feature_grad_scale == 0:

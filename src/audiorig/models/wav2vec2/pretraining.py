@@ -51,6 +51,7 @@ class Wav2Vec2Pretrainer(Wav2Vec2ForPreTraining):
     Attributes:
         preprocessor: what the base checkpoint says of its input (preprocessor_config.json); it goes
             with the weights wherever they are saved.
+        is_quantizer_new: whether the quantizer was begun anew, the checkpoint having none.
         published: settings of config.json that are others while training; saved as they were.
     """
 
@@ -64,6 +65,7 @@ class Wav2Vec2Pretrainer(Wav2Vec2ForPreTraining):
         self.settings = settings or Wav2Vec2TrainingConfig()
         self.preprocessor: dict[str, Any] = {}
         self.published: dict[str, Any] = {}
+        self.is_quantizer_new = False
         self.quantizer.__class__ = KeyedQuantizer  # the same parameters, drawn already
 
     @property
