@@ -199,3 +199,15 @@ def destination(wildcards):
 
     found = {**dotenv_values(".env"), **os.environ}
     return [found.get(name) or "" for name in ("HF_REPO_ID", "HF_PRIVATE")]
+
+
+def of_members(pattern):
+    """Input function: a file of every run of a sweep, case by case, the seeds in order."""
+    return lambda wildcards: [pattern.format(run=run) for run in SETTINGS.members(wildcards.sweep)]
+
+
+def of_reference(wildcards):
+    """Settings of the reference, in which probes and their seed are the same for all."""
+    sweep = SETTINGS.sweep(wildcards.sweep)
+    run = sweep.run(sweep.reference, sweep.seeds[0])
+    return [f"results/{run}/config/{stage}.yaml" for stage in STAGES]

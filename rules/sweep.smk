@@ -6,18 +6,6 @@
 ruleorder: sweep > report
 
 
-def of_members(pattern):
-    """Input function: a file of every run of a sweep, case by case, the seeds in order."""
-    return lambda wildcards: [pattern.format(run=run) for run in SETTINGS.members(wildcards.sweep)]
-
-
-def of_reference(wildcards):
-    """Settings of the reference, in which probes and their seed are the same for all."""
-    sweep = SETTINGS.sweep(wildcards.sweep)
-    run = sweep.run(sweep.reference, sweep.seeds[0])
-    return [f"results/{run}/config/{stage}.yaml" for stage in STAGES]
-
-
 rule sweep:
     input:
         configs=of_reference,
