@@ -37,6 +37,8 @@ def test_a_wav2vec2_is_loaded_by_the_published_class() -> None:
     run = run_of(experiment="homewav2vec2", data={"sample_rate_hz": 8000}, model={"base": "wav2vec2-base"})
     card = model_card("home", run, HomeDemoCorpus(kind="home-demo", title="Homes", license="made here"))
     assert "pre-trained on from wav2vec2-base, trained on: Homes (made here).\n" in card
+    scratch = model_card("home", run, HomeDemoCorpus(kind="home-demo", title="Homes"), is_from_scratch=True)
+    assert "pre-trained on from random weights, trained on: Homes" in scratch
     assert 'Wav2Vec2ForPreTraining.from_pretrained("path/to/this/folder")' in card
     assert "sampling_rate=8000" in card
     assert "audiorig.models" not in card

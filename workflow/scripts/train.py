@@ -93,6 +93,7 @@ def main() -> None:
                     run,
                     corpus,
                     CorpusPseudonyms.of_split(arguments.split) if corpus.private else None,
+                    is_from_scratch=bool(experiment.about.get("base", {}).get("seeded")),
                 ),
             )
 

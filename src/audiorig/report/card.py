@@ -51,15 +51,27 @@ def without_names(
     return names.scrubbed(name), run.model_copy(update={"report": report}), corpus.model_copy(update=texts)
 
 
-def model_card(name: str, run: Run, corpus: CorpusSection, names: "CorpusPseudonyms | None" = None) -> str:
-    """README.md of the model folder; ``names`` are those that it must not hold."""
+def model_card(
+    name: str,
+    run: Run,
+    corpus: CorpusSection,
+    names: "CorpusPseudonyms | None" = None,
+    *,
+    is_from_scratch: bool = False,
+) -> str:
+    """README.md of the model folder.
+
+    Args:
+        names: those of a private corpus, which it must not hold.
+        is_from_scratch: whether the checkpoint that it went on from holds random numbers.
+    """
     if names is not None:
         name, run, corpus = without_names(name, run, corpus, names)
     card = ModelCard.from_template(
         ModelCardData(library_name="transformers", tags=tags(run)),
         template_str=TEXT,
         name=name,
-        kind=kind(run),
+        kind=kind(run, is_from_scratch),
         corpus=corpus_title(run, corpus),
         license=corpus.license,
         more=f"\n{sentence}" if (sentence := w2v_sentence(run)) else "",
@@ -74,14 +86,15 @@ def tags(run: Run) -> list[str]:
     return ["audio", "self-supervised", *family, run.experiment]
 
 
-def kind(run: Run) -> str:
+def kind(run: Run, is_from_scratch: bool = False) -> str:
     """What a model is, as the beginning of a sentence."""
     project = "[audiorig](https://github.com/audiorig/audiorig)"
     match run:
         case WaveMAERun():
             return f"A wavemae model of {project}"
         case HomeWav2Vec2Run():
-            return f"A wav2vec2 model of {project}, pre-trained on from {run.model.base}"
+            what = "random weights" if is_from_scratch else run.model.base
+            return f"A wav2vec2 model of {project}, pre-trained on from {what}"
 
 
 def loading(run: Run, where: str) -> str:
