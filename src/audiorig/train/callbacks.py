@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -15,12 +15,12 @@ from audiorig.train import ranks
 from audiorig.train.ranks import SIGNALS
 
 
-class NumbersCallback(TrainerCallback):
+@runtime_checkable
+class HasNumbers(Protocol):
     """A callback with numbers of its own in the log of every step."""
 
     def numbers(self) -> dict[str, float]:
         """What is logged of the step that was just made; on all ranks the same."""
-        raise NotImplementedError
 
 
 class StopInGoodOrder(TrainerCallback):

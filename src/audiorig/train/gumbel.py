@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from transformers import TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from audiorig.config import GumbelConfig
-from audiorig.train.callbacks import NumbersCallback
 
 # wav2vec 2.0 (Baevski et al., 2020) anneals from 2 to 0.5: a checkpoint that is gone on from has come there.
 START_FROM_SCRATCH, START_CONTINUED = 2.0, 0.5
 
 
-class GumbelSchedule(NumbersCallback):
+class GumbelSchedule(TrainerCallback):
     """Sets the temperature before each step; logged as ``temperature``.
 
     Nothing is remembered: a resumed run has the temperatures of an unbroken one. No checkpoint

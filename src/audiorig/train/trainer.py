@@ -22,7 +22,7 @@ from audiorig.errors import DataError
 from audiorig.randomness import keyed_generator, random_state_fence
 from audiorig.train import checkpoints, ranks
 from audiorig.train.arguments import training_arguments
-from audiorig.train.callbacks import NumbersCallback
+from audiorig.train.callbacks import HasNumbers
 from audiorig.train.compilation import uncompiled
 from audiorig.train.experiment import Experiment
 from audiorig.train.part_sums import PartSums, pairs_of
@@ -150,7 +150,7 @@ class RigTrainer(Trainer):
         """What is logged of a step besides losses."""
         numbers = self._note_seen()
         for callback in self.experiment.callbacks:
-            if isinstance(callback, NumbersCallback):
+            if isinstance(callback, HasNumbers):
                 numbers |= callback.numbers()
         if self._is_scaled:
             before = next((entry["overflows"] for entry in reversed(self.state.log_history) if "overflows" in entry), 0)
