@@ -11,24 +11,37 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from audiorig.config import (
+    CriesCorpus,
     DemoCorpus,
+    DemoCriesCorpus,
+    DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
     HomeDemoCorpus,
     HomeWav2Vec2Run,
+    InfantCryRun,
+    SpeechTuneRun,
     WaveMAERun,
 )
 from audiorig.errors import ConfigError
 
 KINDS: dict[str, type[BaseModel]] = {
+    "cries": CriesCorpus,
     "demo": DemoCorpus,
+    "demo-cries": DemoCriesCorpus,
+    "demo-ratings": DemoRatingsCorpus,
     "emilia": EmiliaCorpus,
     "folder": FolderCorpus,
     "home": HomeCorpus,
     "home-demo": HomeDemoCorpus,
 }
-EXPERIMENTS: dict[str, type[BaseModel]] = {"wavemae": WaveMAERun, "homewav2vec2": HomeWav2Vec2Run}
+EXPERIMENTS: dict[str, type[BaseModel]] = {
+    "wavemae": WaveMAERun,
+    "homewav2vec2": HomeWav2Vec2Run,
+    "speechtune": SpeechTuneRun,
+    "infantcry": InfantCryRun,
+}
 TAGS = {"kind": KINDS, "experiment": EXPERIMENTS}
 
 
@@ -100,7 +113,7 @@ def check(
             tag = first["ctx"]["discriminator"].strip("'")
             found = f"is {raw[tag]!r}" if tag in raw else "is missing"
             raise ConfigError(f"{where}: {tag} {found}: expected {' or '.join(TAGS[tag])}") from None
-        is_tagged = isinstance(kind, TypeAdapter) and len(first["loc"]) > 1  # pydantic puts the kind first
+        is_tagged = isinstance(kind, TypeAdapter)  # pydantic puts the kind first
         path = [str(part) for part in first["loc"][is_tagged:]]
         if first["type"] == "extra_forbidden":
             section = _section_at(kind, path[:-1], raw)
@@ -108,7 +121,7 @@ def check(
             raise ConfigError(f"{where}: there is no setting {'.'.join(path)!r}{near(path[-1], known)}") from None
         message = first["msg"].removeprefix("Value error, ")
         found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
-        raise ConfigError(f"{where}: {'.'.join(path) or 'settings'}: {message}{found}") from None
+        raise ConfigError(": ".join([where, *(['.'.join(path)] if path else []), f"{message}{found}"])) from None
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:

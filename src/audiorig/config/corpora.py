@@ -75,6 +75,12 @@ class SplitConfig(Section):
     stratify: str | None = Field(None, description="Manifest column whose values are spread evenly over the sides.")
     labels: tuple[str, ...] = Field((), description="Manifest columns counted side by side in split_summary.json.")
     seed: int = Field(0, ge=0, description="Seed of the drawing.")
+    copies: int = Field(
+        0,
+        ge=0,
+        description="Augmented copies of each clip that are dealt out as clips of their own: with group: clip a leak, "
+        "made on purpose to show what it does to scores.",
+    )
     min_groups: int = Field(3, ge=1, description="A side with fewer groups stops the run; lower it on purpose only.")
     exclude_reasons: tuple[Reason, ...] | None = Field(
         None,
@@ -142,7 +148,10 @@ class FolderCorpus(CorpusSection):
     """Any tree of audio files, with an optional CSV of what is known about them."""
 
     kind: Literal["folder"] = Field(description="Audio that lies in a folder.")
-    root: str = Field(description="Folder of the audio; $VARIABLES and ~ are expanded.")
+    root: str = Field(
+        description="Folder of the audio; $VARIABLES and ~ are expanded. s3://bucket/folder or gs://bucket/folder: "
+        "each object is fetched once, into cache_root."
+    )
     extensions: tuple[str, ...] = Field(
         (".wav", ".flac", ".mp3", ".ogg", ".opus", ".w64", ".rf64"),
         description="File names that are listed, in any case; .tar: archives of such files, read without unpacking.",
@@ -218,4 +227,46 @@ class HomeCorpus(CorpusSection):
     private: bool = Field(True, description=PRIVATE)
 
 
-Corpus = Annotated[DemoCorpus | FolderCorpus | EmiliaCorpus | HomeDemoCorpus | HomeCorpus, Field(discriminator="kind")]
+class DemoRatingsCorpus(CorpusSection):
+    """Generated speech whose rate, pitch and loudness are known: three features and a rating, some missing."""
+
+    kind: Literal["demo-ratings"] = Field(description="Rated clips that are generated on this machine.")
+    seed: int = Field(0, ge=0, description="Seed of everything.")
+    num_voices: int = Field(20, ge=8, le=24, description="Voices: 12, 3 and 5 of 20 on train, dev and test.")
+    clips_per_voice: int = Field(30, ge=4, description="Clips of each voice.")
+    missing_share: float = Field(0.15, ge=0, lt=1, description="Share of the values that are missing.")
+
+
+class DemoCriesCorpus(CorpusSection):
+    """Generated cries: harmonic bursts of infants whose own sound is a stronger cue than the reason's."""
+
+    kind: Literal["demo-cries"] = Field(description="Cries that are generated on this machine.")
+    seed: int = Field(0, ge=0, description="Seed of everything.")
+    num_infants: int = Field(40, ge=15, description="Infants, each with formants and a pitch of its own.")
+    num_clips: int = Field(480, ge=60, description="Clips in all; the commonest reason has 20 times the rarest's.")
+
+
+class CriesCorpus(CorpusSection):
+    """Infants' cries as they are published; what a clip is stands in its name."""
+
+    kind: Literal["cries"] = Field(description="Recorded cries of infants.")
+    layout: Literal["donateacry", "baby-chillanto", "cryceleb"] = Field(
+        "donateacry",
+        description="donateacry: {app id}-{time}-{app version}-{gender}-{age}-{reason}.wav; baby-chillanto: folders by "
+        "class of one-second fragments; cryceleb: folders by infant and session.",
+    )
+    root: str = Field(description="Folder of the corpus; $VARIABLES and ~ are expanded.")
+    extensions: tuple[str, ...] = Field((".wav", ".flac"), description="File names that are listed, in any case.")
+
+
+Corpus = Annotated[
+    DemoCorpus
+    | FolderCorpus
+    | EmiliaCorpus
+    | HomeDemoCorpus
+    | HomeCorpus
+    | DemoRatingsCorpus
+    | DemoCriesCorpus
+    | CriesCorpus,
+    Field(discriminator="kind"),
+]

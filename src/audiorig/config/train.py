@@ -20,6 +20,27 @@ class TrainingProbeConfig(Section):
     dev_clips: int = Field(100, ge=2, description="Clips of dev to score, drawn once.")
 
 
+class SelectionConfig(Section):
+    """Which evaluation on dev is the best one, and when there is no hope of a better one."""
+
+    metric: str = Field("total", description="What dev is judged by: a name of the log without its eval_.")
+    mode: Literal["min", "max"] = Field("min", description="Whether lower or higher is better.")
+    keep_best: bool = Field(
+        False, description="End with the weights of the best evaluation; those of the last step stay in checkpoints/."
+    )
+    patience: int = Field(
+        0, ge=0, description="Evaluations in a row without a gain after which training stops early; 0: never."
+    )
+    delta: float = Field(0.0, ge=0, description="What is gained must be more than this to count.")
+
+
+class PlateauConfig(Section):
+    """schedule: reduce_on_plateau."""
+
+    factor: float = Field(0.5, gt=0, lt=1, description="Factor of the learning rate when dev gains nothing.")
+    patience: int = Field(2, ge=0, description="Evaluations without a gain that are waited for.")
+
+
 class TrainConfig(Section):
     """How the model is trained. Keys under OPERATION do not change the result of a step."""
 
@@ -31,8 +52,12 @@ class TrainConfig(Section):
     betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW momenta.")
     epsilon: float = Field(1e-8, gt=0, description="AdamW's least denominator.")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the rate rises.")
-    schedule: Literal["cosine", "linear", "constant"] = Field("cosine", description="Course of the rate after warm-up.")
+    schedule: Literal["cosine", "linear", "constant", "reduce_on_plateau"] = Field(
+        "cosine", description="Course of the rate after warm-up."
+    )
+    plateau: PlateauConfig = PlateauConfig()
     min_lr_share: float = Field(0.01, ge=0, le=1, description="Last rate of the cosine, as a share of the peak.")
+    selection: SelectionConfig = SelectionConfig()
     clip_norm: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",

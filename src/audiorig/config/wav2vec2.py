@@ -107,7 +107,9 @@ class Wav2Vec2TrainingConfig(Section):
 class SeededConfig(Section):
     """A model of random weights, made here in the published format. An entry of config/pretrained.yaml."""
 
-    seeded: Literal["wav2vec2"] = Field(description="The family, by its published format.")
+    seeded: Literal["wav2vec2", "hubert", "wavlm", "whisper"] = Field(
+        description="The family, by its published format."
+    )
     seed: int = Field(0, ge=0, description="Seed of the weights.")
     license: str = Field("none: random numbers", description="Licence of the weights.")
     settings: dict[str, Any] = Field(
