@@ -35,6 +35,7 @@ localrules:
     fetch_pretrained,
     seed_pretrained,
     metrics,
+    ladder,
     against,
     report,
     sweep,

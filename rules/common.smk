@@ -8,14 +8,14 @@ sys.path.insert(0, str(ROOT / "src"))
 shell.prefix(f"source '{ROOT}/workflow/prelude.sh'; ")
 
 from audiorig.config import (
+    GENERATED,
     PUBLISH,
     STAGES,
-    DemoCorpus,
     FolderCorpus,
     HomeCorpus,
-    HomeDemoCorpus,
     HomeWav2Vec2Run,
     TeacherConfig,
+    TuningRun,
     WaveMAERun,
 )
 from audiorig.config_checks import canonical_json, one_of
@@ -72,10 +72,39 @@ def is_wavemae(name):
     return isinstance(SETTINGS.run(name), WaveMAERun)
 
 
+def is_tuned(name):
+    """Whether a run tunes an encoder to labels, and so is scored by its answers instead of by probes."""
+    return isinstance(SETTINGS.run(name), TuningRun)
+
+
+def of_tuned(pattern):
+    """Input function: a file of the runs that tune an encoder to labels; others have none."""
+    return lambda wildcards: pattern.format(run=wildcards.run) if is_tuned(wildcards.run) else []
+
+
+def of_probed(pattern):
+    """Input function: a file of the runs whose encoder is probed."""
+    return lambda wildcards: [] if is_tuned(wildcards.run) else pattern.format(run=wildcards.run)
+
+
+def items_of(run):
+    """What a run made of each test item: what is compared item by item."""
+    return f"results/{run}/test/predictions.parquet" if is_tuned(run) else f"results/{run}/probe/items.parquet"
+
+
+def scores_of(run):
+    return f"results/{run}/test/scores.json" if is_tuned(run) else f"results/{run}/probe/scores.json"
+
+
 def STATISTICS(wildcards):
     """Spectra that WaveMAE standardises by."""
     file = shared("results/{run}/statistics.safetensors", "data")
     return file(wildcards) if is_wavemae(wildcards.run) else []
+
+
+def checked_plan(wildcards):
+    """Whether the probes of a run can be run; what is tuned to labels has none."""
+    return [] if is_tuned(wildcards.run) else PLAN(wildcards)
 
 
 PLAN = shared("results/{run}/probe/plan.json", "data", "probe")
@@ -99,7 +128,7 @@ def known_before(wildcards):
     """What must exist before files are listed: a generated corpus' audio, a folder's table."""
     name = wildcards.corpus
     corpus = SETTINGS.corpus(name)
-    if isinstance(corpus, DemoCorpus | HomeDemoCorpus):
+    if isinstance(corpus, GENERATED):
         return f"data/{name}/metadata.csv"
     if isinstance(corpus, FolderCorpus) and corpus.metadata:
         return str(corpus_root(name, corpus) / corpus.metadata)
@@ -182,9 +211,65 @@ def base_of(wildcards):
     return f"pretrained/{run.model.base}/manifest.json" if isinstance(run, HomeWav2Vec2Run) else []
 
 
+def encoder_of(wildcards):
+    """The encoder that a run is tuned from: a manifest, another run's model, or a folder's settings."""
+    run = SETTINGS.run(wildcards.run)
+    if not isinstance(run, TuningRun):
+        return []
+    if run.encoder.run:
+        return f"results/{run.encoder.run}/model"
+    if run.encoder.folder:
+        return str(Path(run.encoder.folder).expanduser() / "config.json")
+    return f"pretrained/{run.encoder.pretrained}/manifest.json"
+
+
+def checkpoint_of(wildcards):
+    """A bare file of weights that takes the place of the encoder's own."""
+    run = SETTINGS.run(wildcards.run)
+    given = isinstance(run, TuningRun) and run.encoder.checkpoint
+    return str(Path(given).expanduser()) if given else []
+
+
+def record_of_network(wildcards):
+    """What made the network that a run goes on from, where that is known here."""
+    run = SETTINGS.run(wildcards.run)
+    if isinstance(run, TuningRun) and run.encoder.run:
+        return f"results/{run.encoder.run}/final.ckpt.provenance.json"
+    found = pretrained_of_run(wildcards)
+    return f"{found}.provenance.json" if found and found.endswith("manifest.json") else []
+
+
+def members_of_ladder(name):
+    """Scored answers of all runs of a ladder, in order."""
+    return [items_of(run) for by_seed in SETTINGS.ladder(name).values() for run in by_seed.values()]
+
+
+def ladder_of(run):
+    """What a run's ladder came to, where it has one."""
+    return f"results/{run}/ladder.json" if SETTINGS.ladder(run) else []
+
+
+def ladder_members(wildcards):
+    """Params function: case -> title and seeds -> answers, as JSON."""
+    run = SETTINGS.run(wildcards.run)
+    titles = {case: settings.title or case for case, settings in run.ladder.items()}
+    return canonical_json(
+        [
+            {
+                "case": case,
+                "title": titles.get(case, ""),
+                "files": {str(seed): items_of(member) for seed, member in by_seed.items()},
+            }
+            for case, by_seed in SETTINGS.ladder(wildcards.run).items()
+        ]
+    )
+
+
 def pretrained_of_run(wildcards):
     """A network that the training reads: the one that it goes on from, or a teacher that is asked live."""
     run = SETTINGS.run(wildcards.run)
+    if isinstance(run, TuningRun):
+        return encoder_of(wildcards)
     is_live = teacher_folder(run) and run.teacher.source == "live"
     return f"pretrained/{run.teacher.pretrained}/manifest.json" if is_live else base_of(wildcards)
 

@@ -156,7 +156,7 @@ rule split:
         runtime=15,
     params:
         folder=lambda wildcards, output: str(Path(output.summary).parent),
-        settings=lambda wildcards: SETTINGS.corpus(wildcards.corpus).splits[wildcards.split].model_dump_json(),
+        settings=lambda wildcards: SETTINGS.split(wildcards.corpus, wildcards.split).model_dump_json(),
     message:
         "Dividing corpus {wildcards.corpus} as {wildcards.split}"
     shell:

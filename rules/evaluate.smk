@@ -99,9 +99,100 @@ rule reconstruct:
         " --items {output.errors} 2>&1 | log {log}"
 
 
+# What answers by itself is scored by its answers, beside answers that need no encoder.
+rule score:
+    input:
+        config="results/{run}/config/probe.yaml",
+        train_config="results/{run}/config/train.yaml",
+        corpus=ancient(CORPUS),
+        split=SPLIT,
+        model="results/{run}/model",
+        base=encoder_of,
+        checkpoint=checkpoint_of,
+    output:
+        scores="results/{run}/test/scores.json",
+        predictions="results/{run}/test/predictions.parquet",
+        examples="results/{run}/test/examples.npz",
+        provenance="results/{run}/test/scores.json.provenance.json",
+    log:
+        "results/{run}/logs/score.log",
+    benchmark:
+        "results/{run}/benchmarks/score.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    threads: lambda wildcards: min(2, SETTINGS.run(wildcards.run).train.cpu_threads)
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        split=split_folder,
+        checkpoint=option("--checkpoint", "checkpoint"),
+    message:
+        "Scoring the answers of {wildcards.run} on dev and test"
+    shell:
+        "python workflow/scripts/score.py --config {input.config} --train-config {input.train_config}"
+        " --corpus {input.corpus} --split {params.split} --model {input.model} --base {input.base} {params.checkpoint}"
+        " --output {output.scores} --predictions {output.predictions} --examples {output.examples} 2>&1 | log {log}"
+
+
+rule ladder:
+    input:
+        config="results/{run}/config/probe.yaml",
+        predictions=lambda wildcards: members_of_ladder(wildcards.run),
+    output:
+        "results/{run}/ladder.json",
+    log:
+        "results/{run}/logs/ladder.log",
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        members=ladder_members,
+    message:
+        "Joining the ladder of {wildcards.run}"
+    shell:
+        "python workflow/scripts/ladder.py --config {input.config} --members {params.members:q} --output {output}"
+        " 2>&1 | log {log}"
+
+
+# A small folder that answers: the encoder by name and digest, all that was learnt, labels and thresholds.
+rule bundle:
+    input:
+        train_config="results/{run}/config/train.yaml",
+        split=SPLIT,
+        model="results/{run}/model",
+        base=encoder_of,
+        checkpoint=checkpoint_of,
+        scores="results/{run}/test/scores.json",
+        training="results/{run}/final.ckpt.provenance.json",
+    output:
+        bundle=directory("results/{run}/bundle"),
+        provenance="results/{run}/bundle.provenance.json",
+    log:
+        "results/{run}/logs/bundle.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=15,
+    params:
+        split=split_folder,
+        checkpoint=option("--checkpoint", "checkpoint"),
+    message:
+        "Packing what {wildcards.run} has learnt"
+    shell:
+        "python workflow/scripts/bundle.py --train-config {input.train_config} --split {params.split}"
+        " --model {input.model} --base {input.base} {params.checkpoint} --scores {input.scores}"
+        " --training {input.training} --output {output.bundle} 2>&1 | log {log}"
+
+
 rule metrics:
     input:
-        probe="results/{run}/probe/scores.json",
+        scores=lambda wildcards: scores_of(wildcards.run),
         reconstruction=of_wavemae("results/{run}/reconstruction/scores.json"),
         training="results/{run}/final.ckpt.provenance.json",
     output:
@@ -117,5 +208,5 @@ rule metrics:
     message:
         "Collecting the scores of {wildcards.run}"
     shell:
-        "python workflow/scripts/metrics.py --scores {input.probe} {input.reconstruction} --training {input.training} --output {output}"
+        "python workflow/scripts/metrics.py --scores {input.scores} {input.reconstruction} --training {input.training} --output {output}"
         " 2>&1 | log {log}"

@@ -4,7 +4,7 @@
 rule against:
     input:
         configs=of_both("results/{run}/config/probe.yaml"),
-        probes=of_both("results/{run}/probe/items.parquet"),
+        probes=lambda wildcards: [items_of(run) for run in of_both("{run}")(wildcards)],
         reconstructions=lambda wildcards: (
             of_both("results/{run}/reconstruction/items.parquet")(wildcards) if is_wavemae(wildcards.run) else []
         ),
@@ -32,7 +32,14 @@ rule report:
         configs=expand("results/{{run}}/config/{stage}.yaml", stage=STAGES),
         history="results/{run}/history.json",
         metrics="results/{run}/metrics.json",
-        examples=of_wavemae("results/{run}/reconstruction/examples.npz"),
+        examples=lambda wildcards: (
+            f"results/{wildcards.run}/test/examples.npz"
+            if is_tuned(wildcards.run)
+            else of_wavemae("results/{run}/reconstruction/examples.npz")(wildcards)
+        ),
+        predictions=of_tuned("results/{run}/test/predictions.parquet"),
+        ladder=lambda wildcards: ladder_of(wildcards.run),
+        bundle=of_tuned("results/{run}/bundle.provenance.json"),
         rebuilt=of_wavemae("results/{run}/reconstruction/scores.json.provenance.json"),
         corpus=CORPUS,
         validation=corpus_file("results/corpora/{corpus}/validation/summary.json"),
@@ -46,7 +53,7 @@ rule report:
         ),
         generated=lambda wildcards: (
             corpus_file("data/{corpus}/metadata.csv.provenance.json")(wildcards)
-            if isinstance(SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus), DemoCorpus | HomeDemoCorpus)
+            if isinstance(SETTINGS.corpus(SETTINGS.run(wildcards.run).data.corpus), GENERATED)
             else []
         ),
         listed=corpus_file("results/corpora/{corpus}/manifest.parquet.provenance.json"),
@@ -57,10 +64,10 @@ rule report:
             f"results/{wildcards.run}/against.json" if SETTINGS.compared_with(wildcards.run) else []
         ),
         measured=lambda wildcards: f"{found}.provenance.json" if (found := STATISTICS(wildcards)) else [],
-        base=lambda wildcards: f"{found}.provenance.json" if (found := pretrained_of_run(wildcards)) else [],
-        provenance=[
-            "results/{run}/final.ckpt.provenance.json",
-            "results/{run}/probe/scores.json.provenance.json",
+        base=record_of_network,
+        provenance=lambda wildcards: [
+            f"results/{wildcards.run}/final.ckpt.provenance.json",
+            f"{scores_of(wildcards.run)}.provenance.json",
         ],
     output:
         page=report(
@@ -84,6 +91,8 @@ rule report:
         against=option("--against", "against"),
         examples=option("--examples", "examples"),
         manifest=option("--manifest", "manifest"),
+        predictions=option("--predictions", "predictions"),
+        ladder=option("--ladder", "ladder"),
     message:
         "Writing the page of {wildcards.run}"
     shell:
@@ -91,7 +100,8 @@ rule report:
         " --metrics {input.metrics} {params.examples} --corpus {input.corpus}"
         " --validation {input.validation} --invalid {input.invalid} --split {input.split} {params.manifest}"
         " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.measured}"
-        " {input.pitch} {input.base} {input.provenance} {input.rebuilt} {params.against} --output {output.page} 2>&1 | log {log}"
+        " {input.pitch} {input.base} {input.provenance} {input.rebuilt} {params.against}"
+        " {params.predictions} {params.ladder} --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:

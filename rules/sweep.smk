@@ -10,7 +10,7 @@ rule sweep:
     input:
         configs=of_reference,
         metrics=of_members("results/{run}/metrics.json"),
-        probes=of_members("results/{run}/probe/items.parquet"),
+        probes=lambda wildcards: [items_of(run) for run in SETTINGS.members(wildcards.sweep)],
         reconstructions=lambda wildcards: [
             f"results/{run}/reconstruction/items.parquet"
             for run in SETTINGS.members(wildcards.sweep)
@@ -18,6 +18,7 @@ rule sweep:
         ],
         training=of_members("results/{run}/final.ckpt.provenance.json"),
         reports=of_members("results/{run}/report.html"),
+        ladder=lambda wildcards: [] if wildcards.sweep.startswith("ablation-") else ladder_of(wildcards.sweep),
     output:
         page=report("results/{sweep}/report.html", caption="captions/sweep.rst", category="Sweeps"),
         provenance="results/{sweep}/report.html.provenance.json",
@@ -32,10 +33,11 @@ rule sweep:
         mem_mb=2000,
         runtime=15,
     params:
+        ladder=option("--ladder", "ladder"),
         sweep=lambda wildcards: canonical_json(asdict(SETTINGS.sweep(wildcards.sweep))),
     message:
         "Joining the runs of {wildcards.sweep} on one page"
     shell:
         "python workflow/scripts/sweep.py --sweep {params.sweep:q} --configs {input.configs} --metrics {input.metrics}"
         " --probes {input.probes} --reconstructions {input.reconstructions} --training {input.training}"
-        " --reports {input.reports} --output {output.page} 2>&1 | log {log}"
+        " --reports {input.reports} {params.ladder} --output {output.page} 2>&1 | log {log}"

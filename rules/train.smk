@@ -39,9 +39,10 @@ rule train:
         teacher=teacher_shards,
         reduction=teacher_reduction,
         pretrained=pretrained_of_run,
+        checkpoint=checkpoint_of,
         copies=copies_of,
         # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
-        plan=ancient(PLAN),
+        plan=ancient(checked_plan),
     output:
         final="results/{run}/final.ckpt",
         model=directory("results/{run}/model"),
@@ -67,5 +68,6 @@ rule train:
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
         " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
-        " --reduction {input.reduction} --pretrained {input.pretrained} --copies {input.copies}"
+        " --reduction {input.reduction} --pretrained {input.pretrained} --checkpoint {input.checkpoint}"
+        " --copies {input.copies}"
         " --folder {params.folder} 2>&1 | log {log}"

@@ -161,7 +161,9 @@ def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, float, float
 def test_a_run_of_no_known_experiment_is_told_which_there_are() -> None:
     with pytest.raises(ConfigError) as caught:
         settings(mine={"extends": "homewav2vec2", "experiment": "wave2vec"}).run("mine")
-    assert sentence(caught) == "run 'mine': experiment is 'wave2vec': expected wavemae or homewav2vec2"
+    assert sentence(caught) == (
+        "run 'mine': experiment is 'wave2vec': expected wavemae or homewav2vec2 or speechtune or infantcry"
+    )
 
 
 def test_a_key_of_another_experiment_is_refused() -> None:

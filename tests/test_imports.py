@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "files", "randomness"},
     {"config"},
     {"config_checks"},
-    {"config_sources", "config_stages", "config_docs"},
+    {"config_references", "config_sources", "config_stages", "config_docs"},
     {"config_files"},
     {"config_targets"},
     {"provenance"},

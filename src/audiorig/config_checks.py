@@ -121,7 +121,7 @@ def check(
             raise ConfigError(f"{where}: there is no setting {'.'.join(path)!r}{near(path[-1], known)}") from None
         message = first["msg"].removeprefix("Value error, ")
         found = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
-        raise ConfigError(": ".join([where, *(['.'.join(path)] if path else []), f"{message}{found}"])) from None
+        raise ConfigError(": ".join([where, *([".".join(path)] if path else []), f"{message}{found}"])) from None
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,18 +13,25 @@ from audiorig.config import (
     AblationConfig,
     AnyRun,
     Case,
+    Corpus,
+    CriesCorpus,
     DemoCorpus,
+    DemoCriesCorpus,
+    DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
     HomeDemoCorpus,
     HomeWav2Vec2Run,
+    LossConfig,
     PretrainedConfig,
     ProbeTask,
     Run,
     Section,
     SeededConfig,
     SplitConfig,
+    TargetConfig,
+    TuningRun,
     WaveMAERun,
 )
 
@@ -90,15 +97,26 @@ def readme() -> str:
         "",
         leave_out=tuple(AnyRun.model_fields),
     )
+    parts += _table(
+        "A run that tunes a speech encoder (`experiment: speechtune` or `infantcry`; other keys as above)",
+        TuningRun,
+        "",
+        leave_out=tuple(AnyRun.model_fields),
+    )
+    parts += _table("A target (`targets.NAME`)", TargetConfig, "")
+    parts += _table("A term of the loss (an entry of `losses`)", LossConfig, "")
     parts += _table("A probe task (`probe.tasks.NAME`)", ProbeTask, "")
     parts += _table("A corpus of kind `folder`", FolderCorpus, "")
     parts += _table("A corpus of kind `emilia`", EmiliaCorpus, "")
     parts += _table("A corpus of kind `demo`", DemoCorpus, "")
     parts += _table("A corpus of kind `home`", HomeCorpus, "")
     parts += _table("A corpus of kind `home-demo`", HomeDemoCorpus, "")
+    parts += _table("A corpus of kind `cries`", CriesCorpus, "")
+    parts += _table("A corpus of kind `demo-cries`", DemoCriesCorpus, "")
+    parts += _table("A corpus of kind `demo-ratings`", DemoRatingsCorpus, "")
     parts += _table("A split (`splits.NAME` of a corpus)", SplitConfig, "")
     parts += _table("An ablation (`config/ablations/NAME.yaml`)", AblationConfig, "")
-    parts += _table("A case (`cases.NAME` of an ablation)", Case, "")
+    parts += _table("A case (`cases.NAME` of an ablation, `ladder.NAME` of a run)", Case, "")
     parts += _table("A published model (an entry of `config/pretrained.yaml`)", PretrainedConfig, "")
     parts += _table("A model of random weights (another entry of it)", SeededConfig, "")
     return "\n".join(parts) + "\n"
@@ -108,7 +126,7 @@ def schemas() -> dict[str, str]:
     """File name -> JSON schema. Nothing is required: a file states only what differs."""
     kinds: dict[str, Any] = {
         "run.json": Run,
-        "corpus.json": DemoCorpus | EmiliaCorpus | FolderCorpus | HomeCorpus | HomeDemoCorpus,
+        "corpus.json": Corpus,
         "ablation.json": AblationConfig,
     }
     return {name: json.dumps(_relax(TypeAdapter(kind).json_schema()), indent=1) + "\n" for name, kind in kinds.items()}
@@ -154,6 +172,8 @@ def _type_name(kind: Any) -> str:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (typing.Union, types.UnionType):
         return " or ".join("null" if part is type(None) else _type_name(part) for part in arguments)
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return "section"
     if origin is typing.Annotated:
         return _type_name(arguments[0])
     if origin is tuple:

@@ -2,9 +2,10 @@
 
 A run is a file of ``config/runs`` or a top-level key of the config file; it states only what
 differs from the run that it ``extends``; ``null`` takes a setting away again. Every run ``R`` is
-there with any seed as ``R/seed-{k}``, and every case of an ablation of ``config/ablations`` as
-``ablation-{name}/{case}/seed-{k}``. Whatever is wrong ends in a ``ConfigError`` of one plain
-sentence: where, what was found, what to write instead.
+there with any seed as ``R/seed-{k}``, every case of its ladder as ``R/ladder/{case}/seed-{k}``, and
+every case of an ablation of ``config/ablations`` as ``ablation-{name}/{case}/seed-{k}``. Whatever
+is wrong ends in a ``ConfigError`` of one plain sentence: where, what was found, what to write
+instead.
 """
 
 import re
@@ -18,16 +19,15 @@ from audiorig.config import (
     AblationConfig,
     Corpus,
     CorpusSection,
-    HomeCorpus,
-    HomeDemoCorpus,
-    HomeWav2Vec2Run,
     PretrainedConfig,
     Run,
     SeededConfig,
-    WaveMAERun,
+    SplitConfig,
+    TuningRun,
 )
-from audiorig.config.sweeps import ABLATION, SEED, Sweep
-from audiorig.config_checks import check, merge, near, one_of
+from audiorig.config.sweeps import ABLATION, LADDER, OF_SEED, SEED, Sweep
+from audiorig.config_checks import check, mapping, merge, near, one_of
+from audiorig.config_references import check_references
 from audiorig.config_sources import Sources
 from audiorig.errors import ConfigError
 
@@ -73,6 +73,11 @@ class Settings:
         cases = [
             f"{re.escape(ABLATION + name)}/(?:{one_of(self._case_names(name))})/{SEED}" for name in self.ablation_names
         ]
+        cases += [
+            f"{re.escape(name)}/{LADDER}/(?:{one_of(rungs)})/{SEED}"
+            for name in self.run_names
+            if (rungs := self._rung_names(name))
+        ]
         return "|".join([f"(?:{one_of(self.run_names)})(?:/{SEED})?", *cases])
 
     @property
@@ -86,13 +91,30 @@ class Settings:
         if name not in self._runs:
             raw, where = self._raw(name)
             run: Run = check(TypeAdapter(Run), raw, where)
-            self._check_references(run, name, where)
+            if isinstance(run, TuningRun) and run.data.split_per_seed:
+                of_seed = {"split": f"{run.data.split}.seed-{run.seed}", "split_per_seed": False}
+                run = run.model_copy(update={"data": run.data.model_copy(update=of_seed)})
+            check_references(self, run, where)
             self._runs[name] = run
         return self._runs[name]
 
     def corpus(self, name: str) -> CorpusSection:
         """The settings of one corpus; its root is not looked at."""
         return check(TypeAdapter(Corpus), self._sources.corpus(name), f"corpus {name!r}")
+
+    def split(self, corpus: str, name: str) -> SplitConfig:
+        """One split of a corpus; ``{split}.seed-{k}`` is that split, drawn with seed k.
+
+        Raises:
+            ConfigError: if there is no such split.
+        """
+        splits = self.corpus(corpus).splits
+        if (found := OF_SEED.fullmatch(name)) and found["split"] in splits:
+            return splits[found["split"]].model_copy(update={"seed": int(found["seed"].removeprefix("seed-"))})
+        if name not in splits:
+            known = near(name, splits) if splits else "; it has no splits"
+            raise ConfigError(f"corpus {corpus!r} has no split {name!r}{known}")
+        return splits[name]
 
     def pretrained(self, name: str) -> PretrainedConfig | SeededConfig:
         """A model of ``config/pretrained.yaml``: published, or made here of random numbers."""
@@ -159,6 +181,17 @@ class Settings:
             return self.sweep(name).runs
         return self.sweep(name).runs if self.run(name).seeds else [name]
 
+    def ladder(self, name: str) -> dict[str, dict[int, str]]:
+        """The runs that a run is shown beside, by case and seed, itself first; none if it has no ladder."""
+        run = self.run(name)
+        if not isinstance(run, TuningRun) or not run.ladder or "/" in name:
+            return {}
+        itself = {seed: f"{name}/seed-{seed}" for seed in run.seeds} or {run.seed: name}
+        rungs = {case: {seed: f"{name}/{LADDER}/{case}/seed-{seed}" for seed in itself} for case in run.ladder}
+        for member in [each for rung in rungs.values() for each in rung.values()]:
+            self.run(member)
+        return {name: itself, **rungs}
+
     def standing_for(self, name: str, *stages: str) -> str:
         """A run whose stages have the same settings: what is made of them alone is made once.
 
@@ -191,39 +224,6 @@ class Settings:
         has_it = other is not None and "/" in name and int(seed) in self._seeds(other)
         return f"{other}/seed-{seed}" if has_it else other
 
-    def _check_references(self, run: Run, name: str, where: str) -> None:
-        corpus = self.corpus(run.data.corpus)
-        if run.data.split not in corpus.splits:
-            raise ConfigError(
-                f"{where}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
-                f"has {', '.join(sorted(corpus.splits)) or 'no splits'}"
-            )
-        has_segments = isinstance(corpus, HomeDemoCorpus) or (isinstance(corpus, HomeCorpus) and corpus.annotations)
-        asking = [task for task, settings in run.probe.tasks.items() if settings.items == "segments"]
-        if asking and not has_segments:
-            raise ConfigError(
-                f"{where}: probe.tasks.{asking[0]} asks for labelled stretches, but corpus {run.data.corpus!r} has "
-                f"none; set corpora.{run.data.corpus}.annotations, or take the task away ({asking[0]}: null)"
-            )
-        if len(set(run.seeds)) < len(run.seeds) or min(run.seeds, default=0) < 0:
-            raise ConfigError(f"{where}: seeds are {list(run.seeds)}: expected different numbers from 0 on")
-        if (other := run.report.compare_with) is not None and other not in self.run_names:
-            raise ConfigError(f"{where}: report.compare_with is {other!r}: no such run{near(other, self.run_names)}")
-        self._check_pretrained(run, where)
-
-    def _check_pretrained(self, run: Run, where: str) -> None:
-        match run:
-            case WaveMAERun():
-                key = "teacher.pretrained"
-                names = [run.teacher.pretrained] if run.teacher.kind == "w2v-bert" else []
-            case HomeWav2Vec2Run():
-                key, names = "model.base", [run.model.base]
-        for name in names:
-            if name not in self.pretrained_names:
-                raise ConfigError(
-                    f"{where}: {key} is {name!r}: no entry of config/pretrained.yaml{near(name, self.pretrained_names)}"
-                )
-
     def _raw(self, name: str) -> tuple[dict[str, Any], str]:
         """A run's settings before they are checked, and how errors call it."""
         stem, _, seed = name.rpartition("/seed-")
@@ -231,9 +231,17 @@ class Settings:
             return self._sources.run(name), f"run {name!r}"
         if not re.fullmatch(SEED, f"seed-{seed}"):
             raise ConfigError(f"no run {name!r}: expected {stem}/seed-0, seed-1 or another number")
+        alone = {"seed": int(seed), "seeds": None, LADDER: None}
+        run_name, _, rung = stem.partition(f"/{LADDER}/")
+        if rung:
+            raw = self._sources.run(run_name)
+            cases = self._rung_names(run_name)
+            if rung not in cases:
+                raise ConfigError(f"run {run_name!r}: its ladder has no case {rung!r}{near(rung, cases)}")
+            settings = mapping(raw[LADDER][rung].get("settings"), f"run {run_name!r}: ladder.{rung}.settings")
+            return {**merge(raw, settings), **alone}, f"run {run_name!r}, ladder.{rung}"
         if not stem.startswith(ABLATION):
-            raw = {**self._sources.run(stem), "seed": int(seed), "seeds": None}
-            return raw, f"run {stem!r}"
+            return {**self._sources.run(stem), **alone}, f"run {stem!r}"
         ablation_name, _, case_name = stem.removeprefix(ABLATION).partition("/")
         ablation = self.ablation(ablation_name)
         if case_name not in ablation.cases:
@@ -243,7 +251,7 @@ class Settings:
         raw = self._sources.run(ablation.base)
         for over in ({"report": {"title": title, "compare_with": None}}, ablation.common, case.settings):
             raw = merge(raw, over)
-        return {**raw, "seed": int(seed), "seeds": None}, f"ablation {ablation_name!r}, case {case_name!r}"
+        return {**raw, **alone}, f"ablation {ablation_name!r}, case {case_name!r}"
 
     def _seeds(self, name: str) -> tuple[int, ...]:
         """The seeds of a run; none where its settings are wrong, which is said when it is asked for."""
@@ -251,6 +259,16 @@ class Settings:
             return self.run(name).seeds
         except ConfigError:
             return ()
+
+    def _rung_names(self, name: str) -> list[str]:
+        """The cases of a run's ladder; what is wrong with them is said when they are asked for."""
+        try:
+            ladder = self._sources.run(name).get(LADDER)
+        except ConfigError:
+            return []
+        if not isinstance(ladder, Mapping):
+            return []
+        return [str(case) for case, settings in ladder.items() if isinstance(settings, Mapping)]
 
     def _case_names(self, name: str) -> list[str]:
         try:

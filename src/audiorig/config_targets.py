@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from audiorig.config.sweeps import ABLATION, SEED
+from audiorig.config import Run, TuningRun
+from audiorig.config.sweeps import ABLATION, LADDER, SEED
 from audiorig.config_checks import near
 from audiorig.config_files import Settings
 from audiorig.config_stages import corpus_root
@@ -26,11 +27,10 @@ def check_targets(settings: Settings, arguments: Iterable[str]) -> None:
     corpora = [each[1] for each in parts if len(each) > 2 and each[0] == "corpora"]
     for each in parts:
         if len(each) > 4 and each[0] == "corpora" and each[2] == "splits":
-            splits = settings.corpus(each[1]).splits
-            if each[3] not in splits:
-                raise ConfigError(f"corpus {each[1]!r} has no split {each[3]!r}{near(each[3], splits)}")
+            settings.split(each[1], each[3])
     names = [_named_run(settings, each) for each in parts if each[0] != "corpora"]
     runs = [member for name in (names if parts or models else settings.build) for member in settings.members(name)]
+    runs += [source for name in runs if (source := _begins_with(settings.run(name)))]
     corpora += [settings.run(name).data.corpus for name in runs]
     for name in dict.fromkeys(corpora):
         corpus_root(name, settings.corpus(name))
@@ -58,11 +58,25 @@ def _named_run(settings: Settings, parts: list[str]) -> str:
     elif first not in settings.run_names:
         known = [*settings.run_names, *(ABLATION + name for name in settings.ablation_names)]
         raise ConfigError(f"{where}: no run {first!r}{near(first, known)}")
+    if len(folders) > 1 and folders[0] == LADDER:
+        cases = getattr(settings.run(first), LADDER, {})
+        if folders[1] not in cases:
+            hint = near(folders[1], cases) if cases else "; it has no ladder"
+            raise ConfigError(f"{where}{LADDER}/{folders[1]}/: run {first!r} has no such case{hint}")
+        first, folders = f"{first}/{LADDER}/{folders[1]}", folders[2:]
+        where = f"results/{first}/"
+        if not folders:
+            raise ConfigError(f"{where}: which seed? E.g. {where}seed-0/{parts[-1]}")
     if folders and (folders[0].startswith("seed") or "/" in first):
         if not re.fullmatch(SEED, folders[0]):
             raise ConfigError(f"{where}{folders[0]}/: expected seed-0, seed-1 or another number")
         return f"{first}/{folders[0]}"
     return first
+
+
+def _begins_with(run: Run) -> str | None:
+    """The run whose model a run begins with."""
+    return run.encoder.run if isinstance(run, TuningRun) else None
 
 
 def _targets(arguments: Iterable[str]) -> Iterator[str]:

@@ -14,7 +14,9 @@ def main() -> None:
     parser.add_argument("--configs", type=Path, nargs="+", required=True, help="settings of all stages of the run")
     parser.add_argument("--history", type=Path, required=True, help="losses by step")
     parser.add_argument("--metrics", type=Path, required=True, help="all scores")
-    parser.add_argument("--examples", type=Path, help="spectrograms to look at, where the experiment rebuilds clips")
+    parser.add_argument("--examples", type=Path, help="what there is to look at: rebuilt spectrograms, attention, a map")
+    parser.add_argument("--predictions", type=Path, help="answers for each clip, where the experiment gives answers")
+    parser.add_argument("--ladder", type=Path, help="the run beside its ladder, if it has one")
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--validation", type=Path, required=True, help="counts and hours of the corpus")
     parser.add_argument("--invalid", type=Path, required=True, help="problems found by validation")
@@ -38,6 +40,8 @@ def main() -> None:
             examples=arguments.examples,
             manifest=arguments.manifest,
             against=arguments.against,
+            predictions=arguments.predictions,
+            ladder=arguments.ladder,
         )
         write_text(arguments.output, build_report(inputs))
 

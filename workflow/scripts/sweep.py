@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from audiorig.config.sweeps import Sweep
-from audiorig.files import write_text
+from audiorig.files import read_json, write_text
 from audiorig.provenance import stage
 from audiorig.report.inputs import read_run
 from audiorig.report.joined import read_member
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--configs", type=Path, nargs="+", required=True, help="settings of a run of the reference")
     for name, meaning in {
         "metrics": "scores of each run",
-        "probes": "hits of each run's probes, by item",
+        "probes": "hits of each run's probes, or its answers, by item",
         "training": "provenance of each run's training",
         "reports": "page of each run",
     }.items():
@@ -30,6 +30,7 @@ def main() -> None:
         default=[],
         help="errors of each run's reconstruction, by item, case by case; none where the experiment rebuilds nothing",
     )
+    parser.add_argument("--ladder", type=Path, help="the run beside its ladder, if it has one")
     parser.add_argument("--output", type=Path, required=True, help="written: results/{sweep}/report.html")
     arguments = parser.parse_args()
     with stage("sweep", beside=arguments.output):
@@ -44,8 +45,9 @@ def main() -> None:
             arguments.reports,
             strict=True,
         )
+        ladder = read_json(arguments.ladder) if arguments.ladder else None
         members = [read_member(name, *paths, page=arguments.output) for name, *paths in files]
-        write_text(arguments.output, build_sweep(sweep, read_run(arguments.configs), members))
+        write_text(arguments.output, build_sweep(sweep, read_run(arguments.configs), members, ladder))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiorig import experiments
 from audiorig.config_stages import load_corpus, load_run, run_name
-from audiorig.data.pretrained import verify
+from audiorig.data.pretrained import MANIFEST, folder_of, verify
 from audiorig.data.pseudonyms import CorpusPseudonyms
 from audiorig.data.recording_cache import copies_of
 from audiorig.provenance import environment, stage
@@ -36,8 +36,13 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="shards of a teacher's features")
     parser.add_argument("--reduction", type=Path, nargs="*", default=[], help="scale and axes of these features")
     parser.add_argument(
-        "--pretrained", type=Path, nargs="*", default=[], help="manifest of a network: to go on from, or a live teacher"
+        "--pretrained",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="manifest, settings or folder of a network: to go on from, to tune, or a live teacher",
     )
+    parser.add_argument("--checkpoint", type=Path, nargs="*", default=[], help="weights that take the place of its own")
     parser.add_argument(
         "--copies", type=Path, nargs="*", default=[], help="record of the corpus' copies, to read those"
     )
@@ -61,10 +66,11 @@ def main() -> None:
             pitch=tuple(arguments.pitch),
             teacher=tuple(arguments.teacher),
             reduction=only(arguments.reduction),
-            pretrained=arguments.pretrained[0].parent if arguments.pretrained else None,
+            pretrained=folder_of(arguments.pretrained[0]) if arguments.pretrained else None,
+            checkpoint=only(arguments.checkpoint),
             is_private=corpus.private,
         )
-        if inputs.pretrained is not None:
+        if inputs.pretrained is not None and (inputs.pretrained / MANIFEST).is_file():
             verify(inputs.pretrained)  # before a single tensor is read
         experiment = experiments.build(run, inputs)
         record["settings"] = settings = run.stage("train")

@@ -6,6 +6,7 @@ Each section is a frozen model that refuses unknown keys. ``config/README.md`` a
 
 from audiorig.config.base import NAME, Name, Section
 from audiorig.config.corpora import (
+    GENERATED,
     SIDES,
     Corpus,
     CorpusSection,
@@ -69,6 +70,7 @@ from audiorig.config.wavemae import (
 )
 
 __all__ = [
+    "GENERATED",
     "NAME",
     "PUBLISH",
     "SIDES",

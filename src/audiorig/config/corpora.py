@@ -257,6 +257,11 @@ class CriesCorpus(CorpusSection):
     )
     root: str = Field(description="Folder of the corpus; $VARIABLES and ~ are expanded.")
     extensions: tuple[str, ...] = Field((".wav", ".flac"), description="File names that are listed, in any case.")
+    participant_pattern: str = Field(
+        r"^(?P<participant>\d{4})\d{6}$",
+        description="baby-chillanto: regular expression with a group (?P<participant>...) that is looked for in a "
+        "fragment's name without extension; what it finds is the infant's one recording.",
+    )
 
 
 Corpus = Annotated[
@@ -270,3 +275,6 @@ Corpus = Annotated[
     | CriesCorpus,
     Field(discriminator="kind"),
 ]
+
+# Corpora whose audio is made on this machine, in data/{corpus}.
+GENERATED = (DemoCorpus, HomeDemoCorpus, DemoRatingsCorpus, DemoCriesCorpus)

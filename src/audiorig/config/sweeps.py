@@ -1,5 +1,6 @@
 """Several runs at once: seeds, and cases that differ in a few settings."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ from audiorig.config.base import Name, Section
 
 ABLATION = "ablation-"  # begins the names of ablations among the results
 SEED = r"seed-(?:0|[1-9]\d*)"  # one spelling for each seed
+LADDER = "ladder"  # the folder of the runs that a run is shown beside: {run}/ladder/{case}/seed-{k}
+OF_SEED = re.compile(rf"(?P<split>.+)\.(?P<seed>{SEED})")  # a split that is drawn anew for a seed
 Seed = Annotated[int, Field(ge=0)]
 
 

@@ -135,6 +135,11 @@ def verify(folder: Path, settings: PretrainedConfig | None = None) -> dict[str, 
     return manifest
 
 
+def folder_of(path: Path) -> Path:
+    """The folder of a network that is named by itself, or by a file in it (its manifest or settings)."""
+    return path if path.is_dir() else path.parent
+
+
 def _listed(api: HfApi, settings: PretrainedConfig) -> tuple[list[Stated], str]:
     """Files of the commit that are wanted, in order, and the licence that the Hub names.
 

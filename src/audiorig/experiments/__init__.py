@@ -1,7 +1,7 @@
 """Experiments: one module each, told apart by the settings."""
 
-from audiorig.config import HomeWav2Vec2Run, Run, WaveMAERun
-from audiorig.experiments import homewav2vec2, wavemae
+from audiorig.config import HomeWav2Vec2Run, Run, TuningRun, WaveMAERun
+from audiorig.experiments import homewav2vec2, tuning, wavemae
 from audiorig.experiments.inputs import Inputs
 from audiorig.train.experiment import Experiment
 
@@ -15,3 +15,5 @@ def build(settings: Run, inputs: Inputs) -> Experiment:
             return wavemae.build(settings, inputs)
         case HomeWav2Vec2Run():
             return homewav2vec2.build(settings, inputs)
+        case TuningRun():
+            return tuning.build(settings, inputs)

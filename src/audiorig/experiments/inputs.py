@@ -16,7 +16,8 @@ class Inputs:
         pitch: shards of measured pitch.
         teacher: shards of a teacher's features.
         reduction: scale and axes of the teacher's features.
-        pretrained: folder of a network: the one to go on from, or a teacher that is asked live.
+        pretrained: folder of a network: the one to go on from or to tune, or a teacher that is asked live.
+        checkpoint: a bare file of weights that takes the place of the network's own.
         is_private: no audio, name or path of the corpus may leave the project.
     """
 
@@ -28,4 +29,5 @@ class Inputs:
     teacher: tuple[Path, ...] = ()
     reduction: Path | None = None
     pretrained: Path | None = None
+    checkpoint: Path | None = None
     is_private: bool = False

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from audiorig.config import SIDES, Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.config import SIDES, Corpus, CorpusSection, HomeWav2Vec2Run, Run, TuningRun, WaveMAERun
 from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
@@ -72,6 +72,8 @@ class RunInputs:
                 return (data.crop_frames - 1) * spectrogram.hop / data.sample_rate_hz
             case HomeWav2Vec2Run(data=data):
                 return data.crop_sec
+            case TuningRun(data=data):
+                return data.max_sec
         raise TypeError(f"{type(self.run).__name__} has no crops that are known here")
 
     @property

@@ -5,7 +5,18 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from audiorig.config import CorpusSection, DemoCorpus, EmiliaCorpus, FolderCorpus, HomeCorpus, HomeDemoCorpus
+from audiorig.config import (
+    CorpusSection,
+    CriesCorpus,
+    DemoCorpus,
+    DemoCriesCorpus,
+    DemoRatingsCorpus,
+    EmiliaCorpus,
+    FolderCorpus,
+    HomeCorpus,
+    HomeDemoCorpus,
+)
+from audiorig.data.corpora.cries import describe_clips as describe_cries
 from audiorig.data.corpora.emilia import describe_clips as describe_emilia
 from audiorig.data.corpora.folder import describe_clips as describe_folder
 from audiorig.data.corpora.home import describe_clips as describe_home
@@ -14,9 +25,9 @@ from audiorig.data.corpora.home import describe_clips as describe_home
 def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
     """What the names of a corpus' audio end with; ``.tar`` are archives of such files."""
     match corpus:
-        case FolderCorpus() | EmiliaCorpus() | HomeCorpus():
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus():
             return corpus.extensions
-        case DemoCorpus():
+        case DemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
             return (".wav",)
         case HomeDemoCorpus():
             return (".wav", ".flac")
@@ -42,7 +53,9 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
             return describe_emilia(corpus, root, scan)
         case HomeCorpus():
             return describe_home(corpus, root, scan)
-        case DemoCorpus() | HomeDemoCorpus():
+        case CriesCorpus():
+            return describe_cries(corpus, scan)
+        case DemoCorpus() | HomeDemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
             made = FolderCorpus(kind="folder", root=str(root), metadata="metadata.csv")
             return describe_folder(made, root, scan)
     raise _unknown(corpus)

@@ -1,0 +1,93 @@
+"""Tuning a speech encoder to clips: where audio, targets, network and watchers meet.
+
+``speechtune`` and ``infantcry`` differ in their corpora, targets and pages, not here.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from audiorig.config import TuningRun
+from audiorig.data.clips import ClipCollate, ClipDataset
+from audiorig.data.manifest import read_table
+from audiorig.data.replaced import Replaced
+from audiorig.data.targets import Target, resolve_targets
+from audiorig.errors import ConfigError
+from audiorig.experiments.inputs import Inputs
+from audiorig.files import file_digest
+from audiorig.models.encoders.build import load_for_tuning
+from audiorig.models.encoders.record import encoder_record, weights_digest
+from audiorig.models.tuner import SpeechTuner
+from audiorig.train.experiment import Experiment
+from audiorig.train.gate import GradientGate
+from audiorig.train.relations import relate
+
+SIDES: tuple[Literal["train", "dev"], ...] = ("train", "dev")
+GATE_CLIPS = 2  # enough to see that an output moves
+
+
+def build(settings: TuningRun, inputs: Inputs) -> Experiment:
+    """Put the experiment together.
+
+    Raises:
+        ConfigError: if no encoder is given, or a setting does not fit it.
+        DataError: if the encoder is of another family, or the split's targets are not what the settings say.
+    """
+    if inputs.pretrained is None:
+        raise ConfigError("this training begins with an encoder: name its folder or manifest (--pretrained)")
+    encoder = load_for_tuning(settings.encoder, inputs.pretrained, inputs.checkpoint)
+    targets = resolve_targets(settings.used_targets, read_table(inputs.split / "train.parquet"))
+    model = SpeechTuner.assemble(encoder, settings, targets)
+    torch.manual_seed(settings.seed)  # dropout
+    clips = {
+        side: ClipDataset(
+            inputs.split / f"{side}.arrow",
+            inputs.root,
+            settings.data,
+            targets,
+            encoder.sample_rate_hz,
+            settings.seed,
+            side=side,
+        )
+        for side in SIDES
+    }
+    collate = ClipCollate()
+
+    def two_clips() -> dict[str, Tensor]:
+        batch = collate([clips["dev"][0, item] for item in range(min(GATE_CLIPS, len(clips["dev"])))])
+        return {name: batch[name] for name in ("waveform", "lengths")}
+
+    return Experiment(
+        model=model,
+        train_dataset=clips["train"],
+        dev_dataset=clips["dev"],
+        collate=collate,
+        collate_dev=collate,
+        item_sec=settings.data.max_sec,
+        fingerprint=_fingerprint(settings, inputs),
+        about={
+            "base": encoder_record(settings.encoder, inputs.pretrained, inputs.checkpoint),
+            "num_learning": sum(each.numel() for each in model.parameters() if each.requires_grad),
+        },
+        callbacks=(GradientGate(two_clips, _answers),),
+        ledger=Replaced(inputs.split / "train.arrow", settings.data.max_unreadable_share),
+        relate=relate,
+    )
+
+
+def _answers(model: SpeechTuner, batch: dict[str, Tensor]) -> Tensor:
+    """All logits of a batch side by side, (B, O)."""
+    logits = model(**batch).logits
+    return torch.cat([logits[name] for name in sorted(logits)], dim=-1)
+
+
+def _fingerprint(settings: TuningRun, inputs: Inputs) -> dict[str, Any]:
+    assert inputs.pretrained is not None
+    sections = ("data", "encoder", "tuning", "pooling", "head", "targets", "groups", "use", "losses")
+    return {
+        **settings.model_dump(mode="json", include=set(sections)),
+        "split_sha256": file_digest(inputs.split / "train.parquet"),
+        "base_sha256": weights_digest(inputs.pretrained, inputs.checkpoint),
+    }
