@@ -20,10 +20,10 @@ from transformers import Wav2Vec2ForPreTraining
 
 from audiorig.config import LongCropConfig, SeededConfig, Wav2Vec2TrainingConfig
 from audiorig.data.long_crops import LongCrop
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.wav2vec2.batches import FrameCounter, PretrainingCollate
 from audiorig.models.wav2vec2.checkpoint import load_base
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 PRETRAINED = Path(__file__).parents[1] / "config/pretrained.yaml"
 RATE = 16000

@@ -12,7 +12,10 @@ from pydantic import TypeAdapter
 from audiorig.config import (
     Corpus,
     CorpusSection,
+    CriesCorpus,
     DemoCorpus,
+    DemoCriesCorpus,
+    DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
@@ -22,20 +25,25 @@ from audiorig.config import (
 from audiorig.config_checks import check, merge, read_yaml
 from audiorig.errors import ConfigError
 
+# A bucket, and a folder in it; nothing that could be a password.
+STORED = re.compile(r"(?P<scheme>s3|gs)://(?P<bucket>[a-z0-9][a-z0-9._-]+)(?:/(?P<folder>[^?#@]*))?")
+
 
 def corpus_root(name: str, corpus: CorpusSection) -> Path:
-    """The folder that holds a corpus' audio.
+    """The folder that holds a corpus' audio; of a corpus in object storage, the folder of the fetched copies.
 
     Raises:
         ConfigError: if a corpus' root does not exist or names a variable that is not set, or its
             pattern for participants can find none.
     """
+    if isinstance(corpus, HomeCorpus | CriesCorpus) and corpus.participant_pattern is not None:
+        participant_regex(corpus.participant_pattern, f"corpora.{name}.participant_pattern")
+    if corpus_url(name, corpus) is not None:
+        return _below_cache_root(name, corpus, "objects")
     match corpus:
-        case DemoCorpus() | HomeDemoCorpus():
+        case DemoCorpus() | HomeDemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
             return Path("data") / name
-        case FolderCorpus() | EmiliaCorpus() | HomeCorpus():
-            if isinstance(corpus, HomeCorpus) and corpus.participant_pattern is not None:
-                participant_regex(corpus.participant_pattern, f"corpora.{name}.participant_pattern")
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus():
             root = _expanded(name, "root", corpus.root, "/where/your/audio/lies")
             if not Path(root).is_dir():
                 raise ConfigError(
@@ -45,6 +53,34 @@ def corpus_root(name: str, corpus: CorpusSection) -> Path:
     raise TypeError(f"corpus {name!r}: unknown kind {type(corpus).__name__}")
 
 
+def corpus_url(name: str, corpus: CorpusSection) -> str | None:
+    """Where the objects of a corpus lie, ``s3://bucket/folder`` or ``gs://bucket/folder``; None for a local one.
+
+    Raises:
+        ConfigError: if it is another kind of address, or of a kind of corpus whose tables must lie on a disk.
+    """
+    given = getattr(corpus, "root", "")
+    if "://" not in given and not given.startswith("$"):
+        return None
+    root = _expanded(name, "root", given, "/where/your/audio/lies")
+    if "://" not in root:
+        return None
+    match = STORED.fullmatch(root)
+    if match is None or ".." in root.split("/"):
+        shown = re.sub(r"//.*@", "//...@", root)
+        raise ConfigError(
+            f"corpus {name!r}: its root {shown!r} is no address that audio is read from: expected s3://bucket/folder "
+            f"or gs://bucket/folder, without credentials (those come from the environment); set corpora.{name}.root"
+        )
+    if not isinstance(corpus, FolderCorpus | CriesCorpus):
+        raise ConfigError(
+            f"corpus {name!r}: its root is {root!r}, and corpora of its kind are read from a folder only; copy it to "
+            "one, or list it as kind: folder"
+        )
+    folder = "/".join(part for part in (match["folder"] or "").split("/") if part)
+    return f"{match['scheme']}://{match['bucket']}" + (f"/{folder}" if folder else "")
+
+
 def cache_folder(name: str, corpus: CorpusSection, rate_hz: int) -> Path:
     """The folder for copies of a corpus' recordings at one rate.
 
@@ -52,8 +88,12 @@ def cache_folder(name: str, corpus: CorpusSection, rate_hz: int) -> Path:
         ConfigError: if it lies below ``results``, which holds no audio, or below the corpus' root,
             where the copies would be listed as recordings.
     """
-    folder = Path(_expanded(name, "cache_root", corpus.cache_root, "/where/there/is/room")) / name / str(rate_hz)
-    for where, other in (("results", Path("results")), ("the corpus' root", corpus_root(name, corpus))):
+    return _below_cache_root(name, corpus, str(rate_hz), ("the corpus' root", corpus_root(name, corpus)))
+
+
+def _below_cache_root(name: str, corpus: CorpusSection, what: str, *forbidden: tuple[str, Path]) -> Path:
+    folder = Path(_expanded(name, "cache_root", corpus.cache_root, "/where/there/is/room")) / name / what
+    for where, other in (("results", Path("results")), *forbidden):
         if folder.resolve().is_relative_to(other.resolve()):
             raise ConfigError(
                 f"corpus {name!r}: cache_root is {corpus.cache_root!r}, which lies below {where} ({other}); "

@@ -21,8 +21,8 @@ from audiorig.evaluate.embed import embed
 from audiorig.evaluate.extract import Wanted, extract, find_clips
 from audiorig.evaluate.pieces import Pieces
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.trained import config_digest, load_any, weights_digest
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPE = {"width": 12, "depth": 3, "kernel": 3, "wide_kernel": 7, "decoder_width": 8, "decoder_kernel": 3}

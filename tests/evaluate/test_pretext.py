@@ -15,8 +15,8 @@ from audiorig.config import HomeWav2Vec2Run, ProbeConfig, SeededConfig, SplitCon
 from audiorig.data.split import write_split
 from audiorig.evaluate.pretext import load_networks, pretext_rows
 from audiorig.evaluate.systems import BEFORE
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 TINY = {
     **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},

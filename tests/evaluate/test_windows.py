@@ -7,7 +7,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from audiorig.evaluate.windows import Geometry, cut
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
-from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
+from audiorig.models.encoders.convolutional import ConvolutionalEncoder
 
 SHAPE = {"width": 12, "depth": 3, "kernel": 3, "wide_kernel": 7, "decoder_width": 8, "decoder_kernel": 3}
 
@@ -108,14 +108,14 @@ TINY = {
 }
 
 
-def wav2vec2(**settings) -> Wav2Vec2Encoder:
+def wav2vec2(**settings) -> ConvolutionalEncoder:
     """Without normalisation, and without attention to the rest of an item."""
     torch.manual_seed(0)
     body = Wav2Vec2Model(Wav2Vec2Config(**TINY, **KERNELS, feat_extract_norm="layer", **settings)).eval()
     with torch.no_grad():
         for layer in body.encoder.layers:
             layer.attention.out_proj.weight.zero_()
-    return Wav2Vec2Encoder(body, 16000, do_normalize=False)
+    return ConvolutionalEncoder(body, 16000, do_normalize=False)
 
 
 def test_the_published_convolutions_see_400_samples_and_step_by_320() -> None:

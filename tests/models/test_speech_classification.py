@@ -1,6 +1,7 @@
 """Clip classification by the names that notebooks know: exact under padding, and trained by the stock Trainer."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ from transformers import (
     Wav2Vec2Model,
 )
 
+from audiorig.config import InfantCryRun
+from audiorig.data.targets import Target
 from audiorig.errors import ConfigError, DataError
+from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.speech_classification import (
     SpeechClassifierOutput,
     Wav2Vec2ClassificationHead,
     Wav2Vec2ForSpeechClassification,
+    feature_extractor_of,
+    speech_classification_of,
 )
+from audiorig.models.tuner import SpeechTuner
 from audiorig.randomness import random_state_fence
 
 LENGTHS = torch.tensor([16000, 9000, 5000])
@@ -228,3 +235,75 @@ def test_accumulation_gives_the_gradient_of_the_whole_step(base: Path, tmp_path:
             _, trainer = trained(base, tmp_path, max_steps=1, logging_steps=1, **arguments)
         norms.append(next(each["grad_norm"] for each in trainer.state.log_history if "grad_norm" in each))
     assert norms[1] == pytest.approx(norms[0], rel=1e-3)
+
+
+# ------------------------------------------------------------------ from a tuned model
+
+CLASSES = ("hungry", "tired", "burping")
+
+
+def tuned(base: Path, **settings: Any) -> SpeechTuner:
+    plain: dict[str, Any] = {
+        "experiment": "infantcry",
+        "data": {"corpus": "demo-cries", "split": "by-infant"},
+        "encoder": {"family": "wav2vec2", "folder": "anywhere"},
+        "targets": {"reason": {"kind": "class", "classes": CLASSES}},
+        "head": {"kind": "mlp", "dropout": 0.2},
+        **settings,
+    }
+    run = InfantCryRun.model_validate(plain)
+    targets = [
+        Target(name, each.kind, name, classes=each.classes, positive=each.positive, negative=each.negative)
+        for name, each in run.used_targets.items()
+    ]
+    model = SpeechTuner.assemble(load_for_tuning(run.encoder, base), run, targets)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+    return model.eval()
+
+
+@pytest.mark.parametrize("do_normalize", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"pooling": {"kind": "max"}},
+        {"pooling": {"kind": "sum"}},
+        {"tuning": {"learn": "half", "lora": {"rank": 2}}},
+    ],
+)
+@torch.no_grad()
+def test_a_tuned_model_has_the_same_logits_under_these_names(
+    base: Path, tmp_path: Path, settings: dict[str, Any], do_normalize: bool
+) -> None:
+    folder = shutil.copytree(base, tmp_path / "base")
+    Wav2Vec2FeatureExtractor(do_normalize=do_normalize).save_pretrained(folder)
+    model = tuned(folder, **settings)
+    clips = [row[:length] for row, length in zip(waveforms()[0], LENGTHS.tolist(), strict=True)]
+    expected = model(torch.nn.utils.rnn.pad_sequence(clips, batch_first=True), LENGTHS).logits["reason"]
+    speech_classification_of(model).save_pretrained(tmp_path / "other")
+    feature_extractor_of(model).save_pretrained(tmp_path / "other")
+    other = Wav2Vec2ForSpeechClassification.from_pretrained(tmp_path / "other").eval()
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(tmp_path / "other")
+    inputs = extractor([each.numpy() for each in clips], sampling_rate=16000, padding=True, return_tensors="pt")
+    torch.testing.assert_close(other(**inputs).logits, expected, rtol=1e-5, atol=1e-5)
+    assert other.config.id2label == dict(enumerate(CLASSES)) and other.num_labels == 3
+    assert (other.pooling_mode, other.classifier.dropout.p) == (model.pooling.kind, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"pooling": {"kind": "attention"}}, "pools by attention, not by mean, sum, max"),
+        ({"pooling": {"layers": "weighted"}}, "pools several layers"),
+        ({"head": {"kind": "linear"}}, "not an mlp of width 16"),
+        ({"head": {"kind": "mlp", "hidden": 8}}, "not an mlp of width 16"),
+        ({"tuning": {"num_prompts": 2}}, "has soft prompts"),
+        ({"targets": {"loud": {"kind": "binary"}}}, r"1 targets \(binary\), not one class"),
+    ],
+)
+def test_what_these_names_have_no_place_for_is_refused(base: Path, settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        speech_classification_of(tuned(base, **settings))

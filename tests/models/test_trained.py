@@ -10,9 +10,9 @@ from audiorig.config import SeededConfig
 from audiorig.errors import DataError
 from audiorig.files import read_json, write_json
 from audiorig.models import WaveMAE, WaveMAEConfig
+from audiorig.models.encoders.convolutional import ConvolutionalEncoder
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.trained import config_digest, load_any, load_encoder, load_trained, weights_digest
-from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 SHAPE = {"width": 8, "depth": 2, "decoder_width": 8, "kernel": 3, "wide_kernel": 3, "decoder_kernel": 3}
 
@@ -107,7 +107,7 @@ def published(tmp_path: Path) -> Path:
 def test_the_family_is_read_from_the_folder(run, published, form) -> None:
     assert isinstance(load_encoder(run / form), WaveMAE)
     encoder = load_encoder(published / form)
-    assert isinstance(encoder, Wav2Vec2Encoder)
+    assert isinstance(encoder, ConvolutionalEncoder)
     assert encoder.sample_rate_hz == 16000
     assert load_encoder(run).sample_rate_hz == 24000
 
@@ -146,7 +146,7 @@ def test_another_way_of_input_is_another_encoder(published) -> None:
 def test_an_unknown_family_is_a_sentence(run, tmp_path) -> None:
     config = read_json(run / "model" / "config.json")
     write_json(run / "model" / "config.json", {**config, "model_type": "bert"})
-    with pytest.raises(DataError, match="its model_type is 'bert', expected wavemae or wav2vec2"):
+    with pytest.raises(DataError, match="its model_type is 'bert', expected wavemae, wav2vec2, hubert, wavlm"):
         load_encoder(run)
     with pytest.raises(DataError, match=r"model: no folder of a model .*; train the run first"):
         load_encoder(tmp_path / "nowhere")

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from audiorig.files import read_json, write_json
 from audiorig.provenance import stage
 from audiorig.randomness import keyed_generator
 from audiorig.train import ranks
-from audiorig.train.experiment import Experiment
+from audiorig.train.experiment import Experiment, Relate
 from audiorig.train.fit import export, fit
 from audiorig.train.gumbel import GumbelSchedule
 
@@ -66,6 +67,29 @@ class ToyModel(PreTrainedModel):
             loss = loss * float("nan")
         parts = {"error": (errors.detach().sum(), count), "share": (count, torch.tensor(labels.numel()))}
         return ToyOutput(loss=loss, parts=parts)
+
+
+class PlantedModel(ToyModel):
+    """Dev gives what is planted, as ``planted``: a number for each step, the last one from there on.
+
+    Its inner half learns at a tenth of the rate, but for a frozen bias.
+    """
+
+    def __init__(self, config: PreTrainedConfig, dropout: float = 0.0, planted: Sequence[float] = (0.0,)) -> None:
+        super().__init__(config, dropout)
+        self.planted, self.num_steps = planted, 0
+        self.rate_scales = {"inner": 0.1}
+        self.inner.bias.requires_grad_(False)
+
+    def derived(self, parts: dict[str, float]) -> dict[str, float]:
+        return {"planted": self.planted[min(self.num_steps, len(self.planted) - 1)], "twice": 2 * parts["error"]}
+
+
+class TellStep(TrainerCallback):
+    """Tells the model how many steps came before."""
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, model: Any = None, **other: Any) -> None:
+        model.num_steps = state.global_step
 
 
 class ToyData:
@@ -130,14 +154,23 @@ class Interrupt(TrainerCallback):
             os.kill(os.getpid(), self.number)
 
 
-def toy_experiment(dropout: float = 0.0, start: float = 0.5, num_items: int = 10, num_dev: int = 9) -> Experiment:
+def toy_experiment(
+    dropout: float = 0.0,
+    start: float = 0.5,
+    num_items: int = 10,
+    num_dev: int = 9,
+    planted: Sequence[float] = (),
+    relate: Relate | None = None,
+) -> Experiment:
     """Ten items: an epoch ends within a step."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = ToyModel(PreTrainedConfig(), dropout)
+        config = PreTrainedConfig()
+        model = PlantedModel(config, dropout, planted) if planted else ToyModel(config, dropout)
     schedule = GumbelSchedule(GumbelConfig(start=start, end=0.1, decay=0.9), is_seeded=True)
+    callbacks = (schedule, TellStep()) if planted else (schedule,)
     data = (ToyData(num_items), ToyData(num_dev), collate, collate)
-    return Experiment(model, *data, item_sec=1.0, callbacks=(schedule,), ledger=ToyLedger())
+    return Experiment(model, *data, item_sec=1.0, callbacks=callbacks, ledger=ToyLedger(), relate=relate)
 
 
 def toy_fit(
@@ -149,6 +182,10 @@ def toy_fit(
     num_dev: int = 9,
     dropout: float = 0.0,
     broken_rank: int | None = None,
+    planted: Sequence[float] = (),
+    relate: Relate | None = None,
+    callbacks: tuple[TrainerCallback, ...] = (),
+    resume_from: Path | None = None,
     **train: Any,
 ) -> tuple[list[dict[str, Any]], Experiment]:
     """The log and the trained experiment.
@@ -157,15 +194,17 @@ def toy_fit(
         interrupt: rank and step of a SIGTERM to that rank alone.
         poisoned: keys of the items whose loss is NaN, where they come first in a micro-batch.
         broken_rank: this rank cannot read item 3.
+        planted: what dev gives as ``planted`` after each step.
+        callbacks: further ones.
     """
-    experiment = toy_experiment(dropout, num_dev=num_dev)
+    experiment = toy_experiment(dropout, num_dev=num_dev, planted=planted, relate=relate)
     experiment.model.poisoned = set(poisoned)
     experiment.train_dataset.is_broken = ranks.rank() == broken_rank
     if interrupt is not None and ranks.rank() == interrupt[0]:
-        callbacks = (*experiment.callbacks, Interrupt(signal.SIGTERM, interrupt[1]))
-        experiment = Experiment(**{**vars(experiment), "callbacks": callbacks})
+        callbacks = (*callbacks, Interrupt(signal.SIGTERM, interrupt[1]))
+    experiment = Experiment(**{**vars(experiment), "callbacks": (*experiment.callbacks, *callbacks)})
     settings = TrainConfig.model_validate({**SETTINGS, **train})
-    history, _ = fit(experiment, settings, folder, 5, stop_after_steps=stop_after_steps)
+    history, _ = fit(experiment, settings, folder, 5, stop_after_steps=stop_after_steps, resume_from=resume_from)
     return history, experiment
 
 

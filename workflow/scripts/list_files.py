@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_stages import load_corpus
 from audiorig.data.listing import write_listing
 from audiorig.data.manifest import list_corpus
+from audiorig.data.storage import load_audio
 from audiorig.provenance import stage
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     with stage("list_files"):
-        corpus, root = load_corpus(arguments.corpus)
+        corpus, root = load_audio(arguments.corpus)
         write_listing(list_corpus(corpus, root), arguments.output)
 
 

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_stages import load_corpus
 from audiorig.data.manifest import assemble_manifest, build_manifest, write_table
 from audiorig.data.scan import read_scan
+from audiorig.data.storage import load_audio
 from audiorig.provenance import stage
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     with stage("manifest", beside=arguments.output):
-        corpus, root = load_corpus(arguments.corpus)
+        corpus, root = load_audio(arguments.corpus)
         if arguments.scans:
             manifest = assemble_manifest(corpus, root, map(read_scan, arguments.scans))
         else:

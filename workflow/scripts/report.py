@@ -14,7 +14,7 @@ def main() -> None:
     parser.add_argument("--configs", type=Path, nargs="+", required=True, help="settings of all stages of the run")
     parser.add_argument("--history", type=Path, required=True, help="losses by step")
     parser.add_argument("--metrics", type=Path, required=True, help="all scores")
-    parser.add_argument("--examples", type=Path, help="what there is to look at: rebuilt spectrograms, attention, a map")
+    parser.add_argument("--examples", type=Path, help="what there is to look at: spectrograms, attention, a map")
     parser.add_argument("--predictions", type=Path, help="answers for each clip, where the experiment gives answers")
     parser.add_argument("--ladder", type=Path, help="the run beside its ladder, if it has one")
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config_stages import load_corpus
 from audiorig.data.listing import read_listing
 from audiorig.data.manifest import scan_corpus
 from audiorig.data.scan import write_scan
+from audiorig.data.storage import load_audio
 from audiorig.provenance import stage
 
 
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     with stage("scan_shard"):
-        corpus, root = load_corpus(arguments.corpus)
+        corpus, root = load_audio(arguments.corpus)
         listing = read_listing(arguments.files).shard(arguments.shard, arguments.num_shards)
         write_scan(scan_corpus(corpus, root, listing, arguments.threads, arguments.memory), arguments.output)
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from audiorig.config import SeededConfig
-from audiorig.models.wav2vec2.seeded import make_seeded
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.provenance import stage
 
 

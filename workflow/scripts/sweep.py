@@ -9,7 +9,7 @@ from audiorig.files import read_json, write_text
 from audiorig.provenance import stage
 from audiorig.report.inputs import read_run
 from audiorig.report.joined import read_member
-from audiorig.report.sweep import build_sweep
+from audiorig.report.joint_page import build_joint_page
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         )
         ladder = read_json(arguments.ladder) if arguments.ladder else None
         members = [read_member(name, *paths, page=arguments.output) for name, *paths in files]
-        write_text(arguments.output, build_sweep(sweep, read_run(arguments.configs), members, ladder))
+        write_text(arguments.output, build_joint_page(sweep, read_run(arguments.configs), members, ladder))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config import DemoCorpus, HomeDemoCorpus
+from audiorig.config import DemoCorpus, DemoCriesCorpus, DemoRatingsCorpus, HomeDemoCorpus
 from audiorig.config_stages import load_corpus
-from audiorig.data.corpora import demo, home_demo
+from audiorig.data.corpora import demo, demo_cries, demo_ratings, home_demo
 from audiorig.errors import ConfigError
 from audiorig.provenance import stage
 
@@ -23,6 +23,10 @@ def main() -> None:
                 demo.synthesize(corpus, arguments.output.parent, arguments.workers)
             case HomeDemoCorpus():
                 home_demo.synthesize(corpus, arguments.output.parent, arguments.workers)
+            case DemoRatingsCorpus():
+                demo_ratings.synthesize(corpus, arguments.output.parent, arguments.workers)
+            case DemoCriesCorpus():
+                demo_cries.synthesize(corpus, arguments.output.parent, arguments.workers)
             case _:
                 raise ConfigError(f"{arguments.corpus}: a corpus of kind {corpus.kind!r} is not generated")
 

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from audiorig.config import ValidationConfig
-from audiorig.config_stages import load_corpus
 from audiorig.data.manifest import read_table, write_table
+from audiorig.data.storage import load_audio
 from audiorig.data.validate import validate_corpus
 from audiorig.files import write_json
 from audiorig.provenance import stage
@@ -22,9 +22,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes that read files")
     arguments = parser.parse_args()
     with stage("validate", beside=arguments.summary):
-        _, root = load_corpus(arguments.corpus)
+        _, root = load_audio(arguments.corpus)
+        manifest = read_table(arguments.manifest)
+        root.fetch_rows(manifest)
         bounds = ValidationConfig.model_validate_json(arguments.bounds)
-        invalid, stats, summary = validate_corpus(read_table(arguments.manifest), root, bounds, arguments.workers)
+        invalid, stats, summary = validate_corpus(manifest, root.folder, bounds, arguments.workers)
         write_table(invalid, arguments.invalid)
         write_table(stats, arguments.stats)
         write_json(arguments.summary, summary)

@@ -123,7 +123,7 @@ class TuningRun(AnyRun):
         "train": (
             *("seed", "data", "encoder", "tuning", "pooling", "head", "targets", "groups", "use", "losses", "train"),
         ),
-        "probe": ("score",),
+        "probe": ("data", "encoder", "targets", "groups", "use", "losses", "score"),
         "report": ("achieves", "report"),
         "publish": ("hub",),
     }

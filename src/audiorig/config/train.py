@@ -80,9 +80,19 @@ class TrainConfig(Section):
     audio_clips: int = Field(3, ge=1, description="Dev clips whose audio is logged.")
     probe: TrainingProbeConfig = TrainingProbeConfig()
 
+    @property
+    def follows_dev(self) -> bool:
+        """Whether what is measured on dev changes the result."""
+        return bool(self.selection.keep_best or self.selection.patience or self.schedule == "reduce_on_plateau")
+
     def operation_keys(self) -> tuple[str, ...]:
-        """Settings that may change between two halves of a run."""
+        """Settings that may change between two halves of a run.
+
+        What is done with evaluations on dev is among them as long as nothing is, and so is when they are made.
+        """
         return (
-            *("num_workers", "eval_steps", "save_steps", "keep_checkpoints", "max_bad_steps"),
+            *("num_workers", "save_steps", "keep_checkpoints", "max_bad_steps"),
             *("audio_steps", "audio_clips", "probe"),
+            *(() if self.follows_dev else ("eval_steps", "selection")),
+            *(() if self.schedule == "reduce_on_plateau" else ("plateau",)),
         )

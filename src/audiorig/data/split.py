@@ -1,5 +1,6 @@
 """Splits: which files are for training, dev and test, with no group on two sides."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from audiorig.randomness import keyed_generator
 # What a file's date and the listing's troubles are is no part of a split: touching a file must not
 # train a model anew.
 PASSING = ["mtime_ns", "problem"]
+COPY = "copy"  # column of splits with augmented copies: 0 for the clip itself
+SUMMARY = "split_summary.json"
+
+log = logging.getLogger(__name__)
 
 
 def split_manifest(
@@ -30,7 +35,9 @@ def split_manifest(
 
     Returns:
         A table for each of train, dev and test: manifest rows in manifest order, without the
-        columns ``PASSING``, and with a column ``group_id``.
+        columns ``PASSING``, and with a column ``group_id``. Where the settings ask for augmented
+        copies, each row comes once more for each, with their number in a column ``copy``: audio is
+        not written, whoever reads such a row changes the clip (`data.clips`).
 
     Raises:
         DataError: if a group is on two sides, a side has fewer groups than asked for, or a column
@@ -46,6 +53,8 @@ def split_manifest(
                 f"split {name!r}: the manifest has no column {column!r}; it has {', '.join(map(str, rows))}"
             )
     rows["group_id"] = group_ids(rows, settings.group)
+    if settings.copies:
+        rows = _with_copies(rows, settings, name)
     side = _official_sides(rows, settings, name) if settings.column else _drawn_sides(rows, settings)
     sides = {which: rows[side == which].reset_index(drop=True) for which in SIDES}
     _check_sides(sides, settings, name)
@@ -61,6 +70,20 @@ def group_ids(rows: pd.DataFrame, group: str) -> pd.Series:
             return rows["recording_id"]
     recording = "recording:" + rows["recording_id"]
     return rows["participant_id"].where(rows["participant_id"] != UNKNOWN, recording)
+
+
+def _with_copies(rows: pd.DataFrame, settings: SplitConfig, name: str) -> pd.DataFrame:
+    """Each row and its copies; with group: clip every copy is a group of its own, else it stays with its clip."""
+    if COPY in rows:
+        raise DataError(
+            f"split {name!r}: the manifest has a column {COPY!r} already, so copies cannot be numbered; rename it with "
+            "the corpus' `columns`"
+        )
+    number = np.tile(np.arange(settings.copies + 1), len(rows))
+    rows = rows.loc[rows.index.repeat(settings.copies + 1)].reset_index(drop=True)
+    if settings.group == "clip":
+        rows["group_id"] = rows["group_id"].where(number == 0, rows["wav_path"] + "#" + number.astype(str))
+    return rows.assign(**{COPY: number})
 
 
 def _official_sides(rows: pd.DataFrame, settings: SplitConfig, name: str) -> pd.Series:
@@ -127,6 +150,20 @@ def missing_labels(sides: dict[str, pd.DataFrame], labels: tuple[str, ...]) -> l
     return sentences
 
 
+def leaks(sides: dict[str, pd.DataFrame], settings: SplitConfig) -> list[str]:
+    """A sentence for what lies on several sides on purpose."""
+    if not settings.copies:
+        return []
+    sides_of = pd.concat([rows["wav_path"].drop_duplicates() for rows in sides.values()]).value_counts()
+    count, total = int((sides_of > 1).sum()), len(sides_of)
+    if not count:
+        return []
+    return [
+        f"{count} of {total} clips have augmented copies of themselves on several sides, on purpose "
+        f"(copies: {settings.copies}): scores on this split show what that does, and say nothing of new clips"
+    ]
+
+
 def summarize_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: Path) -> dict[str, Any]:
     """Counts, hours and labels of each side, and the digests of the files just written."""
     return {
@@ -134,6 +171,7 @@ def summarize_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folde
         "seed": settings.seed,
         "official_column": settings.column,
         "warnings": missing_labels(sides, settings.labels),
+        **({"copies": settings.copies, "leaks": leaks(sides, settings)} if settings.copies else {}),
         "sides": {
             which: {
                 "num_files": len(rows),
@@ -166,5 +204,7 @@ def write_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: P
         with written_aside(folder / f"{which}.arrow") as aside, pyarrow.ipc.new_file(aside, table.schema) as writer:
             writer.write_table(table)
     summary = summarize_split(sides, settings, folder)
-    write_json(folder / "split_summary.json", summary)
+    write_json(folder / SUMMARY, summary)
+    for sentence in summary.get("leaks", []):
+        log.warning("%s", sentence)
     return summary

@@ -93,6 +93,14 @@ class Resampling:
         pairs = set(zip(self._index.tolist(), labels.tolist(), strict=True))
         return not self.is_over_items and len(pairs) == self.num_groups == len(set(labels.tolist()))
 
+    @property
+    def num_draws(self) -> int:
+        return len(self._counts)
+
+    def weights(self, draws: slice = slice(None)) -> Floats:
+        """How often each item is drawn, (draws, n)."""
+        return self._counts[draws][:, self._index]
+
     def totals(self, values: Floats) -> tuple[Floats, Floats]:
         """Sums over items, as they are and for each draw.
 

@@ -63,7 +63,7 @@ def linear_probe(
         ready = onto_training_span(standardise(features.astype(np.float64), fold.train), fold.train)
         best: tuple[float, LogisticRegression] | None = None
         for penalty in inverse_penalties:
-            probe = _fit(ready[fold.train], labels[fold.train], penalty)
+            probe = fit_logistic(ready[fold.train], labels[fold.train], penalty)
             accuracy = float((probe.predict(ready[fold.dev]) == labels[fold.dev]).mean())
             if best is None or accuracy > best[0]:  # of equals, the stronger penalty
                 best = (accuracy, probe)
@@ -99,12 +99,21 @@ def majority_probe(labels: Classes, folds: list[Fold]) -> ProbeResult:
     return _result(predicted, num_tests, float("nan"))
 
 
-def _fit(features: Floats, labels: Classes, inverse_penalty: float) -> LogisticRegression:
+def fit_logistic(
+    features: Floats, labels: Classes, inverse_penalty: float, is_balanced: bool = False
+) -> LogisticRegression:
+    """Multinomial logistic regression with an L2 penalty.
+
+    Args:
+        is_balanced: every class weighs the same, however rare it is.
+    """
     # One thread: beside training, a pool of threads waits more than it works.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes")
-        return LogisticRegression(C=inverse_penalty, max_iter=2000, tol=1e-5).fit(features, labels)
+        weights = "balanced" if is_balanced else None
+        probe = LogisticRegression(C=inverse_penalty, max_iter=2000, tol=1e-5, class_weight=weights)
+        return probe.fit(features, labels)
 
 
 def _empty(labels: Classes) -> tuple[Floats, Indices]:

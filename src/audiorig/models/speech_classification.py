@@ -7,23 +7,24 @@ given, never see padding, and no pooling does; and nothing is hidden of a clip w
 (SpecAugment draws from NumPy's global state and raises on clips under 0.2 s).
 """
 
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Wav2Vec2Config, Wav2Vec2Model
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2PreTrainedModel
 from transformers.utils import ModelOutput
 
 from audiorig.config import PoolingConfig
 from audiorig.errors import ConfigError
+from audiorig.models.encoders.convolutional import ConvolutionalEncoder
+from audiorig.models.heads import Head
 from audiorig.models.pooling import Pooling
-from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
-
-if TYPE_CHECKING:
-    from audiorig.models.tuner import SpeechTuner
+from audiorig.models.tuner import SpeechTuner
+from audiorig.randomness import random_state_fence
 
 POOLING_MODES = ("mean", "sum", "max")
 ProblemType = Literal["regression", "single_label_classification", "multi_label_classification"]
@@ -55,9 +56,10 @@ class Wav2Vec2ClassificationHead(nn.Module):
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()
+        num_labels = config.num_labels or 0
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.dropout = nn.Dropout(config.final_dropout)
-        self.out_proj = nn.Linear(config.hidden_size, config.num_labels)
+        self.out_proj = nn.Linear(config.hidden_size, num_labels)
 
     def forward(self, features: Tensor) -> Tensor:
         """Vectors (B, D) to logits (B, C)."""
@@ -126,7 +128,7 @@ class Wav2Vec2ForSpeechClassification(Wav2Vec2PreTrainedModel):
         wants_attentions = _given(output_attentions, self.config.output_attentions)
         with _Attentions(self.wav2vec2, wants_attentions) as attentions:
             # The extractor has normalised already.
-            output = Wav2Vec2Encoder(self.wav2vec2, 16000, do_normalize=False).encode(input_values, lengths)
+            output = ConvolutionalEncoder(self.wav2vec2, 16000, do_normalize=False).encode(input_values, lengths)
         logits = self.classifier(self.pooling(output).vectors)
         result = SpeechClassifierOutput(
             loss=None if labels is None else self._loss(logits, labels),
@@ -151,8 +153,8 @@ class Wav2Vec2ForSpeechClassification(Wav2Vec2PreTrainedModel):
         return "multi_label_classification" if labels.is_floating_point() else "single_label_classification"
 
 
-def _given(value: bool | None, default: bool) -> bool:
-    return default if value is None else value
+def _given(value: bool | None, default: bool | None) -> bool:
+    return bool(default if value is None else value)
 
 
 class _Attentions:
@@ -178,3 +180,62 @@ class _Attentions:
             handle.remove()
         if any(each is None for each in self.found):
             raise ConfigError('output_attentions needs from_pretrained(..., attn_implementation="eager")')
+
+
+# ------------------------------------------------------------------ from a tuned model
+
+
+def speech_classification_of(model: SpeechTuner) -> Wav2Vec2ForSpeechClassification:
+    """A tuned model under the names of this module: in evaluation mode, adapters folded in, equal logits.
+
+    It takes what ``feature_extractor_of`` makes of a clip.
+
+    Raises:
+        ConfigError: if it has anything that these classes have no place for.
+    """
+    _check_shape(model)
+    target, head = model.targets[0], _head(model)
+    encoder = model.merged().encoder
+    config = copy.deepcopy(encoder.config)
+    config.id2label = dict(enumerate(target.classes))  # and with it the number of labels
+    config.label2id = {name: index for index, name in enumerate(target.classes)}
+    config.pooling_mode, config.final_dropout = model.pooling.kind, head.dropout.p
+    config.problem_type = "single_label_classification"
+    with random_state_fence():
+        other = Wav2Vec2ForSpeechClassification(config)
+    other.wav2vec2.load_state_dict(encoder.body.state_dict())
+    other.classifier.load_state_dict(head.state_dict())
+    return other.eval()
+
+
+def feature_extractor_of(model: SpeechTuner) -> Wav2Vec2FeatureExtractor:
+    """What makes ``input_values`` and ``attention_mask`` of clips, as the tuned model's encoder hears them."""
+    encoder = model.encoder
+    return Wav2Vec2FeatureExtractor(
+        sampling_rate=encoder.sample_rate_hz, do_normalize=encoder.do_normalize, return_attention_mask=True
+    )
+
+
+def _head(model: SpeechTuner) -> Head:
+    head = model.heads.heads[0]
+    assert isinstance(head, Head)
+    return head
+
+
+def _check_shape(model: SpeechTuner) -> None:
+    head, width = _head(model), model.encoder.width
+    kinds = [target.kind for target in model.targets]
+    what = {
+        f"its encoder is a {model.encoder.family}, not a wav2vec2": model.encoder.family != "wav2vec2",
+        "it has soft prompts": model.prompts is not None,
+        f"it pools by {model.pooling.kind}, not by {', '.join(POOLING_MODES)}": model.pooling.kind not in POOLING_MODES,
+        "it pools several layers": model.pooling.layer_scores is not None,
+        f"its head is linear or narrow, not an mlp of width {width}": head.dense is None
+        or head.dense.out_features != width,
+        f"it has {len(kinds)} targets ({', '.join(kinds)}), not one class": kinds != ["class"],
+    }
+    if found := [sentence for sentence, is_so in what.items() if is_so]:
+        raise ConfigError(
+            f"this model is no Wav2Vec2ForSpeechClassification: {found[0]}; its folder is loaded by SpeechTuner, "
+            "its bundle by load_bundle"
+        )

@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import Wav2Vec2Config
 
 from audiorig.errors import DataError
 from audiorig.models.contract import AudioEncoder
 from audiorig.models.encoder import PatchEncoder, WaveMAEConfig
-from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
+from audiorig.models.encoders.convolutional import NETWORKS, ConvolutionalEncoder
+from audiorig.models.encoders.published import load_convolutional
 from audiorig.models.wavemae import WaveMAE
 from audiorig.randomness import random_state_fence
 
-TrainedEncoder = PatchEncoder | Wav2Vec2Encoder
+TrainedEncoder = PatchEncoder | ConvolutionalEncoder
 
 FORMS = "a run's folder (results/RUN), its model/ folder or its final.ckpt"
 TROUBLES = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError)  # of files that are something else
-WAV2VEC2_SETTINGS = (
+CONVOLUTIONAL_SETTINGS = (
     *("conv_", "feat_extract_", "num_conv_pos", "hidden_size", "hidden_act", "num_hidden", "num_attention"),
-    *("intermediate_size", "layer_norm_eps", "do_stable"),
+    *("intermediate_size", "layer_norm_eps", "do_stable", "feat_proj_layer_norm", "num_buckets", "max_bucket"),
 )
 ENCODER_SETTINGS = ("width", "depth", "stride", "kernel", "wide_kernel", "encoder_mode", "remove_level")
 
@@ -43,10 +43,10 @@ def load_encoder(path: Path) -> AudioEncoder:
     match _family(folder):
         case WaveMAEConfig.model_type:
             return WaveMAE.from_pretrained(folder).eval()  # all of it: untrained ones begin as it began
-        case Wav2Vec2Config.model_type:
-            return Wav2Vec2Encoder.load(folder)
+        case family if family in NETWORKS:
+            return load_convolutional(folder)
         case other:
-            known = f"{WaveMAEConfig.model_type} or {Wav2Vec2Config.model_type}"
+            known = f"{WaveMAEConfig.model_type}, {', '.join(NETWORKS)}"
             raise DataError(f"{folder}: its model_type is {other!r}, expected {known}")
 
 
@@ -62,8 +62,8 @@ def load_any(path: Path) -> TrainedEncoder:
     """
     folders = [path.with_name("model")] if path.is_file() else [path, path / "model"]
     for folder in folders:
-        if (folder / "config.json").is_file() and _family(folder) == Wav2Vec2Config.model_type:
-            return Wav2Vec2Encoder.load(folder)
+        if (folder / "config.json").is_file() and _family(folder) in NETWORKS:
+            return load_convolutional(folder)
     return load_trained(path)
 
 
@@ -154,6 +154,6 @@ def config_digest(encoder: TrainedEncoder) -> str:
         settings["model"] = {name: value for name, value in settings["model"].items() if name in ENCODER_SETTINGS}
     else:
         every = encoder.config.to_dict()
-        settings = {name: value for name, value in every.items() if name.startswith(WAV2VEC2_SETTINGS)}
+        settings = {name: value for name, value in every.items() if name.startswith(CONVOLUTIONAL_SETTINGS)}
         settings |= {"sample_rate_hz": encoder.sample_rate_hz, "do_normalize": encoder.do_normalize}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

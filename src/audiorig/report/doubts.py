@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from audiorig.config import HomeWav2Vec2Run, WaveMAERun
+from audiorig.config import HomeWav2Vec2Run, TuningRun, WaveMAERun
 from audiorig.evaluate.systems import MAJORITY, SHUFFLED
 from audiorig.report.adaptation import scratch_warnings
 from audiorig.report.crops import crop_warnings
@@ -11,6 +11,7 @@ from audiorig.report.inputs import W2V_LEARNT, RunInputs
 from audiorig.report.pretraining import pretraining_warnings
 from audiorig.report.privacy import PRIVATE
 from audiorig.report.scores import Scores
+from audiorig.report.tuned_verdict import accuracy_note
 from audiorig.report.wording import listed, share, task_title, with_interval
 
 SHOWN_DIGITS = 16  # of a digest
@@ -22,6 +23,7 @@ def warnings(inputs: RunInputs) -> list[str]:
     return [
         *inputs.run.report.notes,
         *_adaptation_warnings(inputs),
+        *_tuning_warnings(inputs),
         *_split_warnings(inputs.split),
         *_interval_warnings(inputs.scores),
         *leak_warnings(inputs.scores),
@@ -42,6 +44,20 @@ def _adaptation_warnings(inputs: RunInputs) -> list[str]:
         *crop_warnings(inputs, inputs.run),
         *pretraining_warnings(inputs, inputs.run),
     ]
+
+
+def _tuning_warnings(inputs: RunInputs) -> list[str]:
+    """That nothing pre-trained was tuned, that accuracy flatters, that clips were missing."""
+    if not isinstance(inputs.run, TuningRun):
+        return []
+    found = accuracy_note(inputs, inputs.run)
+    if inputs.base.get("seeded"):
+        found.insert(
+            0,
+            f"The encoder was trained from random numbers ({inputs.base.get('name')}, in the published format): the "
+            "page shows that tuning works, not what a pre-trained model reaches.",
+        )
+    return found
 
 
 def _split_warnings(split: Mapping[str, Any]) -> list[str]:

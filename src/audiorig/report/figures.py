@@ -62,6 +62,7 @@ class Panel:
     title: str
     dots: Sequence[Dot]
     chance: float | None = None
+    unit: str = "accuracy"
 
 
 def dot_panels(panels: Sequence[Panel], alt: str, caption: str = "") -> Picture | None:
@@ -82,7 +83,7 @@ def dot_panels(panels: Sequence[Panel], alt: str, caption: str = "") -> Picture 
                 draw_dot(axis, labels.index(dot.label), dot.estimate, dot.color, dot.is_filled)
             if panel.chance is not None:
                 axis.axvline(panel.chance, linewidth=1, zorder=0.5, **DASHED)
-            axis.set(title=panel.title, xlim=(-0.03, 1.03), xlabel="accuracy")
+            axis.set(title=panel.title, xlim=(-0.03, 1.03), xlabel=panel.unit)
             axis.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
             axis.set_yticks(range(len(labels)), labels)
             axis.set_ylim(len(labels) - 0.5, -0.5)

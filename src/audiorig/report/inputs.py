@@ -14,9 +14,11 @@ from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
+from audiorig.evaluate.answers_table import read_answers
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
 from audiorig.provenance import environment
+from audiorig.report.look_inside import load_inside
 from audiorig.report.scores import Beside, Scores, beside_others
 
 FILE_COLUMNS = ["wav_path", "participant_id", "recording_id", "duration_sec"]
@@ -39,6 +41,9 @@ class RunInputs:
         provenance: stage -> what made its result.
         environment: code and versions that make the page.
         examples: clips that a masked autoencoder rebuilt; other experiments have none.
+        predictions: answers to each clip of dev and test, by the model and its controls, of tuned encoders.
+        inside: what there is to look at inside a tuned model: arrays by name.
+        ladder: the run beside its ladder, as ``ladder.json`` has it.
         files: every file of the corpus with its participant, recording, length and side ("" in none), where
             the page speaks of participants or must not name them.
         beside: differences to other runs.
@@ -58,6 +63,9 @@ class RunInputs:
     examples: list[RebuiltClip] = field(default_factory=list)
     files: pd.DataFrame = field(default_factory=no_files)
     beside: list[Beside] = field(default_factory=list)
+    predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
+    inside: dict[str, Any] = field(default_factory=dict)
+    ladder: dict[str, Any] = field(default_factory=dict)
 
     @property
     def system(self) -> str:
@@ -154,13 +162,17 @@ def read_inputs(
     examples: Path | None = None,
     manifest: Path | None = None,
     against: Path | None = None,
+    predictions: Path | None = None,
+    ladder: Path | None = None,
 ) -> RunInputs:
     """Read everything for the page that will lie at ``page``.
 
     Args:
-        examples: clips that were masked and rebuilt, by the experiments that do so.
+        examples: clips that were masked and rebuilt, or what there is to see inside a tuned model.
         manifest: the corpus' files; asked for where the page speaks of participants.
         against: differences to another run.
+        predictions: answers of a tuned model.
+        ladder: the run beside its ladder.
 
     Raises:
         DataError: if the corpus is private, and no manifest says which names must not appear.
@@ -171,6 +183,7 @@ def read_inputs(
             f"{corpus}: the corpus is private, so the page needs its manifest to know the names that it must not "
             "show; give --manifest"
         )
+    is_tuned = isinstance(run, TuningRun)
     wants_files = about.private or isinstance(run, HomeWav2Vec2Run)
     return RunInputs(
         name=run_name(page.parent),
@@ -184,7 +197,10 @@ def read_inputs(
         split=read_json(split),
         provenance=read_provenance(provenance),
         environment=environment(),
-        examples=load_examples(examples) if examples and not about.private else [],
+        examples=load_examples(examples) if examples and not about.private and not is_tuned else [],
         files=read_files(manifest, split) if manifest and wants_files else no_files(),
         beside=beside_others(read_json(against)) if against else [],
+        predictions=read_answers(predictions) if predictions else pd.DataFrame(),
+        inside=load_inside(examples) if examples and is_tuned else {},
+        ladder=read_json(ladder) if ladder else {},
     )

@@ -27,7 +27,8 @@ class Member:
     """One run of a sweep.
 
     Attributes:
-        probes: hits by item; ``reconstructions``: squared errors by item, of experiments that rebuild.
+        probes: hits by item, of tuned models their answers; ``reconstructions``: squared errors by item,
+            of experiments that rebuild.
         training: provenance of the training.
         link: the run's own page, seen from the sweep's.
     """

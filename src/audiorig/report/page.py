@@ -6,9 +6,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from audiorig.config import HomeWav2Vec2Run, ProbeTask, WaveMAERun
+from audiorig.config import HomeWav2Vec2Run, ProbeTask, TuningRun, WaveMAERun
 from audiorig.data.pseudonyms import IDENTIFYING
-from audiorig.report import homewav2vec2_page, origins, probes, training, wavemae_page
+from audiorig.report import homewav2vec2_page, origins, probes, training, tuned_page, wavemae_page
 from audiorig.report.doubts import warnings
 from audiorig.report.inputs import RunInputs
 from audiorig.report.privacy import without_names
@@ -31,15 +31,17 @@ def build_report(inputs: RunInputs) -> str:
     inputs = without_names(inputs)
     match inputs.run:
         case WaveMAERun() as run:
-            return render("wavemae.html", **shared(inputs), **wavemae_page.content(inputs, run))
+            return render("wavemae.html", **shared(inputs), **probed(inputs), **wavemae_page.content(inputs, run))
         case HomeWav2Vec2Run() as run:
-            return render("homewav2vec2.html", **shared(inputs), **homewav2vec2_page.content(inputs, run))
+            own = homewav2vec2_page.content(inputs, run)
+            return render("homewav2vec2.html", **shared(inputs), **probed(inputs), **own)
+        case TuningRun() as run:
+            return render("tuned.html", **shared(inputs), **tuned_page.content(inputs, run))
     raise TypeError(f"{type(inputs.run).__name__}: no page is known for this experiment")
 
 
 def shared(inputs: RunInputs) -> dict[str, Any]:
     """What the page of every experiment shows."""
-    scores, system = inputs.scores, inputs.system
     return {
         "name": inputs.name,
         "title": inputs.run.report.title or inputs.name,
@@ -61,15 +63,21 @@ def shared(inputs: RunInputs) -> dict[str, Any]:
         "watch": training.watch_curves(inputs.history),
         "probe_label": inputs.run.train.probe.label,
         "probe_in_training": training.probe_in_training(inputs.history),
-        "dots": probes.probe_dots(scores, system),
-        "tasks": task_sections(inputs),
-        "layer_rule": inputs.run.probe.layer,
-        "layers": probes.layer_curves(scores, system),
         "beside": [(each.name, beside_table(each)) for each in inputs.beside],
         "times": origins.time_table(inputs.provenance),
         "code": origins.code_table(inputs.provenance, inputs.environment),
         "versions": origins.version_table(inputs.environment),
         "machines": machines(inputs),
+    }
+
+
+def probed(inputs: RunInputs) -> dict[str, Any]:
+    """What the page of every encoder that is probed shows."""
+    return {
+        "dots": probes.probe_dots(inputs.scores, inputs.system),
+        "tasks": task_sections(inputs),
+        "layer_rule": inputs.run.probe.layer,
+        "layers": probes.layer_curves(inputs.scores, inputs.system),
     }
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiorig.config import HomeWav2Vec2Run, ProbeTask
+from audiorig.config import HomeWav2Vec2Run, ProbeTask, TuningRun
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
 from audiorig.evaluate.systems import BEFORE, RANDOM
 from audiorig.report.adaptation import change_clauses, overall_verdict
 from audiorig.report.inputs import RunInputs
 from audiorig.report.rebuilt import pitch_verdict, reconstruction_verdict
 from audiorig.report.scores import Beside
+from audiorig.report.tuned_verdict import tuned_verdict
 from audiorig.report.wording import compared, points_in_words, task_title
 
 CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
@@ -19,6 +20,10 @@ GROUPS = {"participant": "participants", "recording": "recordings", "clip": "cli
 
 def verdict(inputs: RunInputs) -> list[str]:
     """What adaptation changed; a sentence for each task, alone and against another run; reconstruction and pitch."""
+    if isinstance(inputs.run, TuningRun):
+        held = f" on held-out {GROUPS.get(kept_apart(inputs.split), 'groups')}"
+        beside = [beside_verdict(each, inputs.scores.tasks) for each in inputs.beside]
+        return [*tuned_verdict(inputs, inputs.run, held), *(sentence for each in beside for sentence in each)]
     tasks = inputs.run.probe.tasks
     sentences = [overall_verdict(inputs)] if isinstance(inputs.run, HomeWav2Vec2Run) else []
     sentences += [task_verdict(inputs, name, held_out(tasks.get(name), inputs.split)) for name in inputs.scores.tasks]

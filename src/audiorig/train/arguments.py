@@ -1,6 +1,5 @@
 """Our settings in the words of ``transformers.TrainingArguments``."""
 
-import math
 from pathlib import Path
 
 import torch
@@ -8,12 +7,11 @@ from transformers import TrainingArguments
 
 from audiorig.config import TrainConfig
 from audiorig.errors import ConfigError
-from audiorig.train import ranks
+from audiorig.train import ranks, schedule
 
 
 def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> TrainingArguments:
     """The Trainer's arguments for our settings."""
-    schedules = {"cosine": "cosine_with_min_lr", "linear": "linear", "constant": "constant_with_warmup"}
     has_device = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
@@ -25,8 +23,8 @@ def training_arguments(settings: TrainConfig, folder: Path, seed: int) -> Traini
         adam_beta1=settings.betas[0],
         adam_beta2=settings.betas[1],
         adam_epsilon=settings.epsilon,
-        warmup_steps=math.ceil(settings.warmup_share * settings.max_steps),
-        lr_scheduler_type=schedules[settings.schedule],
+        warmup_steps=schedule.warmup_steps(settings),
+        lr_scheduler_type=schedule.STOCK[settings.schedule],
         lr_scheduler_kwargs={"min_lr_rate": settings.min_lr_share} if settings.schedule == "cosine" else {},
         max_grad_norm=settings.clip_norm,
         bf16=precision(settings) == "bf16",

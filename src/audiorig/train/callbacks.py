@@ -11,8 +11,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from audiorig.config import SelectionConfig, TrainConfig
 from audiorig.train import ranks
 from audiorig.train.ranks import SIGNALS
+from audiorig.train.schedule import PlateauSchedule, num_reductions
+from audiorig.train.selection import is_hopeless, judge, require_metric
 
 
 @runtime_checkable
@@ -66,15 +69,47 @@ class StopInGoodOrder(TrainerCallback):
             signal.signal(number, handler)
 
 
+class FollowDev(TrainerCallback):
+    """What an evaluation on dev leads to: a checkpoint of the best one, a lower rate, an early end.
+
+    Nothing is remembered: all of it follows from the log.
+
+    Args:
+        settings: those of the run, which must say that dev is followed.
+    """
+
+    def __init__(self, settings: TrainConfig) -> None:
+        self.settings = settings
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        lr_scheduler: Any = None,
+        **other: Any,
+    ) -> None:
+        selection, history = self.settings.selection, state.log_history
+        require_metric(metrics or {}, selection)
+        if selection.keep_best and judge(history, selection).best_step == state.global_step:
+            control.should_save = True
+        if is_hopeless(history, selection):
+            control.should_save = control.should_training_stop = True
+        if isinstance(lr_scheduler, PlateauSchedule):
+            lr_scheduler.take_in(num_reductions(history, self.settings))
+
+
 class ProgressBar(TrainerCallback):
-    """Steps, loss, seconds of audio per second, time left.
+    """Steps, loss, seconds of audio per second, time left; and that a run stops early.
 
     Args:
         step_sec: seconds of audio that a step takes in.
+        selection: when it does.
     """
 
-    def __init__(self, step_sec: float) -> None:
-        self.step_sec = step_sec
+    def __init__(self, step_sec: float, selection: SelectionConfig) -> None:
+        self.step_sec, self.selection = step_sec, selection
         self.bar: tqdm | None = None
         self._started = (0.0, 0)
 
@@ -102,6 +137,11 @@ class ProgressBar(TrainerCallback):
         rate = (state.global_step - first) * self.step_sec / max(1e-9, time.monotonic() - began)
         self.bar.set_postfix(loss=f"{logs['total']:.4f}", audio_s_per_s=f"{rate:.0f}", refresh=False)
         self.bar.update(state.global_step - self.bar.n)
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
+        is_early = state.global_step < state.max_steps and is_hopeless(state.log_history, self.selection)
+        if self.bar is not None and is_early:
+            self.bar.set_description(f"train, stops at step {state.global_step} early")
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
         if self.bar is not None:

@@ -7,7 +7,7 @@ renamed. A torn or altered checkpoint is passed over, with its name and the reas
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,16 @@ def list_checkpoints(root: Path) -> list[Path]:
     return sorted(folders, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
 
 
-def newest_whole(root: Path, fingerprint: Mapping[str, Any]) -> Path | None:
-    """The newest checkpoint of this run whose seal holds; reports each that it passes over."""
+def newest_whole(
+    root: Path, fingerprint: Mapping[str, Any], useless_because: Callable[[Path], str | None] = lambda folder: None
+) -> Path | None:
+    """The newest checkpoint of this run whose seal holds; reports each that it passes over.
+
+    Args:
+        useless_because: why one is passed over although it is whole, None if it is not.
+    """
     for folder in list_checkpoints(root):
-        reason = broken_because(folder) or _foreign_because(folder, fingerprint)
+        reason = broken_because(folder) or _foreign_because(folder, fingerprint) or useless_because(folder)
         if reason is None:
             return folder
         log.warning("%s: passed over: %s", folder, reason)
@@ -83,9 +89,15 @@ def _foreign_because(folder: Path, fingerprint: Mapping[str, Any]) -> str | None
     return f"it belongs to other settings: {'; '.join(changes)}" if changes else None
 
 
-def rotate(root: Path, keep: int) -> None:
-    """Delete all but the newest checkpoints: renamed first, so that none is ever half there."""
+def rotate(root: Path, keep: int, spared: Container[Path | None] = ()) -> None:
+    """Delete all but the newest checkpoints: renamed first, so that none is ever half there.
+
+    Args:
+        spared: is not deleted either.
+    """
     for folder in list_checkpoints(root)[keep:]:
+        if folder in spared:
+            continue
         gone = folder.with_name(f".gone-{folder.name}")
         os.rename(folder, gone)
         shutil.rmtree(gone)

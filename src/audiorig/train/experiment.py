@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, TrainerCallback
 
 Collate = Callable[[list[Any]], dict[str, Any]]
+Relate = Callable[[PreTrainedModel, list[dict[str, Any]]], None]
 
 
 class KeyedDataset(Protocol):
@@ -53,7 +54,10 @@ class Experiment:
         model: ``forward(**batch)`` returns ``loss`` and ``parts: {name: (sum, weight)}``, with the
             same names for every batch. If it ``accepts_loss_kwargs`` and the batches have
             ``labels``, it is told ``num_items_in_batch`` (labels of the whole step, over
-            micro-batches and ranks, that are not -100) and divides its sums by it.
+            micro-batches and ranks, that are not -100) and divides its sums by it. It may have
+            ``part_weights`` (the terms of the loss: dev gets a ``total``), ``rate_scales``
+            (beginnings of parameters' names, with factors on the learning rate), and
+            ``derived(means)``: further numbers of dev, by name, from the means of the parts.
         train_dataset: indexed by ``(epoch, item)``.
         dev_dataset: indexed likewise, with epoch 0.
         collate: items to a training batch.
@@ -63,6 +67,11 @@ class Experiment:
         about: what the record of the training says of it.
         callbacks: what watches the training, or steers it by the step alone (a temperature).
         ledger: what counts the items that were heard, by the entry ``seen`` of the batches.
+        relate: tells the micro-batches of a step of each other, once a step on every rank, by entries
+            that it adds to them: ``relate(model, micro-batches on the CPU)``. It is called right before
+            the first forward pass, without gradients, in training mode and in the run's precision.
+            The random state is that of the forward passes, and put back afterwards: if it passes
+            the micro-batches through the model in their order, dropout falls as it will then.
     """
 
     model: PreTrainedModel
@@ -75,3 +84,4 @@ class Experiment:
     about: dict[str, Any] = field(default_factory=dict)
     callbacks: tuple[TrainerCallback, ...] = ()
     ledger: Ledger | None = None
+    relate: Relate | None = None

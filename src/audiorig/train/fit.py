@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from transformers import PreTrainedModel, PrinterCallback
-from transformers.trainer_callback import TrainerState
 from transformers.utils import logging as transformers_logging
 
 from audiorig.config import TrainConfig
-from audiorig.errors import ResumeError, Unfinished
+from audiorig.errors import Unfinished
 from audiorig.files import write_json, written_aside
-from audiorig.train import checkpoints, ranks
+from audiorig.train import best, checkpoints, ranks
 from audiorig.train.arguments import precision
-from audiorig.train.callbacks import ProgressBar, StopInGoodOrder, TensorBoard
+from audiorig.train.callbacks import FollowDev, ProgressBar, StopInGoodOrder, TensorBoard
 from audiorig.train.compilation import compile_blocks
 from audiorig.train.experiment import Experiment
 from audiorig.train.probe_log import ProbeInTraining
+from audiorig.train.selection import History, is_hopeless, outcome
 from audiorig.train.trainer import RigTrainer
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ def fit(
     resume_from: Path | None = None,
     stop_after_steps: int | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Train until ``max_steps``, going on from the newest checkpoint whose seal holds.
+    """Train until ``max_steps``, or until dev gives no hope, from the newest checkpoint whose seal holds on.
 
     The caller has ``joined`` the other ranks and so owns the folder, until what it makes of the
     result is written. All ranks call this; the first one's log is the whole one.
@@ -48,8 +47,9 @@ def fit(
         stop_after_steps: stop in good order after this many steps.
 
     Returns:
-        The log, a dict per entry, with ``step``; and the step that this call began at. The
-        experiment's model holds the final weights.
+        The log, a dict per entry, with ``step``, and with ``selection`` at work its ``outcome`` as
+        the last one; and the step that this call began at. The experiment's model holds the final
+        weights: of the best evaluation with ``keep_best``, of the last step without.
 
     Raises:
         Unfinished: if the run was stopped before its end; it is saved.
@@ -60,18 +60,20 @@ def fit(
     torch.set_num_threads(settings.cpu_threads)
     root = folder / "checkpoints"
     fingerprint = run_fingerprint(experiment, settings, seed)
-    start = ranks.from_main(lambda: _find_start(root, fingerprint, resume_from))
+    start = ranks.from_main(lambda: _find_start(root, fingerprint, settings, resume_from))
     first_step = checkpoints.step_of(start) if start else 0
     if start is not None and experiment.ledger is not None:
         experiment.ledger.load(start)
-    if start is not None and first_step >= settings.max_steps:
+    if start is not None and is_finished(best.history_of(start), first_step, settings):
         log.info("%s holds the whole run: nothing to train", start)
-        return load_finished(experiment.model, start), first_step
+        return load_finished(experiment.model, start, root, settings), first_step
     if settings.compile:
         log.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
     step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
-    callbacks = [stopper, ProgressBar(step_sec), TensorBoard(folder / "tensorboard"), *experiment.callbacks]
+    callbacks = [stopper, *([FollowDev(settings)] if settings.follows_dev else [])]
+    callbacks += [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard")]
+    callbacks += experiment.callbacks
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
     trainer.fingerprint = fingerprint
@@ -80,20 +82,26 @@ def fit(
             callback.attach(trainer)
     log.info("resuming from %s", start) if start else log.info("starting from step 0")
     trainer.train(resume_from_checkpoint=str(start) if start else None)
-    if trainer.state.global_step < settings.max_steps:
+    if not is_finished(trainer.state.log_history, trainer.state.global_step, settings):
         raise Unfinished(
             f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
             f"the state is saved in {root}, run the same command again to go on"
         )
-    return training_log(trainer.state), first_step
+    return _end(experiment.model, trainer.state.log_history, root, settings, trainer.state.global_step), first_step
 
 
-def _find_start(root: Path, fingerprint: Mapping[str, Any], resume_from: Path | None) -> Path | None:
+def _find_start(
+    root: Path, fingerprint: Mapping[str, Any], settings: TrainConfig, resume_from: Path | None
+) -> Path | None:
     """Make the folder of checkpoints ready, and say where to go on from."""
     if resume_from is not None:
         checkpoints.require_same_run(resume_from, fingerprint)
     checkpoints.prepare_folder(root, fingerprint)
-    start = resume_from or checkpoints.newest_whole(root, fingerprint)
+    if resume_from is not None:
+        best.bring(root, resume_from, settings.selection)
+    start = resume_from or checkpoints.newest_whole(
+        root, fingerprint, lambda folder: best.lost_because(folder, settings.selection)
+    )
     if start is not None and (written_by := checkpoints.num_ranks(start)) != ranks.world_size():
         log.warning(
             "%s was written by %d processes, and this run has %d: it goes on, with batches and random numbers of its "
@@ -109,25 +117,62 @@ def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) ->
     return {"seed": seed, "train": train, "computed_in": precision(settings), **experiment.fingerprint}
 
 
-def training_log(state: TrainerState) -> list[dict[str, Any]]:
+def is_finished(history: History, step: int, settings: TrainConfig) -> bool:
+    """Whether a run ends at this step: it was the last one, or nothing is gained any more."""
+    return step >= settings.max_steps or is_hopeless(history, settings.selection)
+
+
+def training_log(history: History) -> list[dict[str, Any]]:
     """The entries that describe steps; not the summary of speed at the end, which is never equal.
 
     What was not finite (the loss of a step that was skipped for it) is None: JSON has no NaN. Text,
     which callbacks keep for themselves, is left out.
     """
-    steps = [entry for entry in state.log_history if "train_runtime" not in entry]
+    steps = [entry for entry in history if "train_runtime" not in entry]
     return [
         {name: value if math.isfinite(value) else None for name, value in entry.items() if not isinstance(value, str)}
         for entry in steps
     ]
 
 
-def load_finished(model: PreTrainedModel, checkpoint: Path) -> list[dict[str, Any]]:
-    """Load the weights of a checkpoint into a model, and return its log."""
-    missing, unexpected = model.load_state_dict(load_file(checkpoint / "model.safetensors"), strict=False)
-    if missing or unexpected:
-        raise ResumeError(f"{checkpoint}: weights differ from the model: lacks {missing}, has {unexpected} too much")
-    return training_log(TrainerState.load_from_json(str(checkpoint / "trainer_state.json")))
+def load_finished(model: PreTrainedModel, last: Path, root: Path, settings: TrainConfig) -> list[dict[str, Any]]:
+    """Load the weights that a finished run ends with into a model, and return its log.
+
+    Args:
+        last: the checkpoint of its last step.
+        root: the folder of its checkpoints.
+    """
+    history = best.history_of(last)
+    if best.kept(root, history, settings.selection) is None:
+        best.load_weights(model, last)
+    return _end(model, history, root, settings, None)
+
+
+def _end(
+    model: PreTrainedModel, history: History, root: Path, settings: TrainConfig, step: int | None
+) -> list[dict[str, Any]]:
+    """Give a model the best weights, if they are kept, and say what selection came to.
+
+    Args:
+        step: whose weights the model has.
+    """
+    entries = training_log(history)
+    found = outcome(entries, settings)
+    if found and (early := found.get("stopped_early_at")):
+        log.info(
+            "stopped early at step %d of %d: eval_%s has not gained more than %g in %d evaluations",
+            *(early, settings.max_steps, settings.selection.metric),
+            *(settings.selection.delta, settings.selection.patience),
+        )
+    kept = best.kept(root, history, settings.selection)
+    if kept is not None and found["best_step"] != step:
+        best.load_weights(model, kept)
+    if kept is not None:
+        log.info(
+            "the best weights are those of step %d: eval_%s %.6g",
+            *(found["best_step"], settings.selection.metric, found["best_value"]),
+        )
+    return [*entries, found] if found else entries
 
 
 def export(

@@ -20,13 +20,15 @@ from audiorig.config import TrainConfig
 from audiorig.data.prefetch import ReadAhead, as_it_is
 from audiorig.errors import DataError
 from audiorig.randomness import keyed_generator, random_state_fence
-from audiorig.train import checkpoints, ranks
+from audiorig.train import best, checkpoints, ranks
 from audiorig.train.arguments import training_arguments
 from audiorig.train.callbacks import HasNumbers
 from audiorig.train.compilation import uncompiled
 from audiorig.train.experiment import Experiment
+from audiorig.train.groups import parameter_groups
 from audiorig.train.part_sums import PartSums, pairs_of
 from audiorig.train.sampler import StepSampler
+from audiorig.train.schedule import PlateauSchedule
 
 # The loss scale of half precision begins at 2^16 and is halved at an overflow: after 16 it is no longer the cause.
 MOST_OVERFLOWS = 50
@@ -49,6 +51,7 @@ class RigTrainer(Trainer):
         self.fingerprint: Mapping[str, Any] = {}
         self._train_parts = PartSums()
         self._seen: Tensor | None = None
+        self._to_relate: list[dict[str, Any]] = []
         self._aside: Path | None = None
         self._bad_steps = 0
         if not ranks.is_main():  # or two ranks would drop the same units of different items
@@ -87,7 +90,23 @@ class RigTrainer(Trainer):
         batches, num_items = super().get_batch_samples(epoch_iterator, num_batches, device)
         seen = [batch.pop("seen") for batch in batches if "seen" in batch]
         self._seen = torch.stack(seen) if seen else None
+        if self.experiment.relate is not None:
+            self._to_relate = batches
         return batches, num_items
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward; before the first one of a step, its micro-batches are related.
+
+        Not as soon as they are there: a resumed run gets its random state back in between.
+        """
+        if self._to_relate:
+            batches, self._to_relate = self._to_relate, []
+            relate = self.experiment.relate
+            assert relate is not None, "there is nothing to relate"
+            self.experiment.model.train()
+            with random_state_fence(), torch.no_grad(), self.accelerator.autocast():
+                relate(self.experiment.model, batches)
+        return super().training_step(model, inputs, num_items_in_batch)
 
     def _note_seen(self) -> dict[str, float]:
         """Tell the ledger what all ranks heard in this step, in the order of the stream."""
@@ -120,10 +139,11 @@ class RigTrainer(Trainer):
         for pairs in ranks.in_turn(mine):
             sums.add_pairs(pairs)
         parts = sums.means()
+        derived = model.derived(dict(parts)) if hasattr(model, "derived") else {}
         weights = getattr(model, "part_weights", {})
         if weights:
             parts["total"] = sum(weight * parts[name] for name, weight in weights.items() if name in parts)
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in parts.items()}
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in (parts | derived).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -186,24 +206,23 @@ class RigTrainer(Trainer):
         return norm
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW without decay on vectors and on what the model names."""
+        """AdamW without decay on vectors and on what the model names, and slower where the model says so."""
         if self.optimizer is None:
             model = model or self.model
-            exempt = getattr(model, "no_decay_names", ())
-            groups: dict[bool, list[Tensor]] = {True: [], False: []}
-            for name, parameter in model.named_parameters():
-                if parameter.requires_grad:
-                    is_exempt = parameter.ndim < 2 or any(part in name.split(".")[-1] for part in exempt)
-                    groups[not is_exempt].append(parameter)
             kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, model)
-            self.optimizer = kind(
-                [
-                    {"params": groups[True], "weight_decay": self.args.weight_decay},
-                    {"params": groups[False], "weight_decay": 0.0},
-                ],
-                **arguments,
-            )
+            groups = parameter_groups(model, self.args.learning_rate, self.args.weight_decay)
+            self.optimizer = kind(groups, **arguments)
         return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The Trainer's own, but for the one that goes by dev."""
+        if self.settings.schedule != "reduce_on_plateau":
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            assert self.optimizer is not None, "the optimizer is created first"
+            self.lr_scheduler = PlateauSchedule(self.optimizer, self.settings)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     # ----------------------------------------------------------- checkpoints
 
@@ -217,7 +236,7 @@ class RigTrainer(Trainer):
         """
         root, step = self.root, self.state.global_step
         target = root / f"step-{step}"
-        if ranks.from_main(lambda: target.exists() and checkpoints.broken_because(target) is None):
+        if ranks.from_main(lambda: self._is_saved(target)):
             return
         self._aside = root / ".aside"
         try:
@@ -231,5 +250,16 @@ class RigTrainer(Trainer):
             if self.experiment.ledger is not None:
                 self.experiment.ledger.save(written)
             checkpoints.seal(written, target, step, self.fingerprint)
-            checkpoints.rotate(root, self.settings.keep_checkpoints)
+            kept = best.kept(root, self.state.log_history, self.settings.selection)
+            checkpoints.rotate(root, self.settings.keep_checkpoints, spared=(kept, target))
         ranks.barrier()
+
+    def _is_saved(self, target: Path) -> bool:
+        """Whether a checkpoint is there already: a step that comes again, after an older one was gone on from.
+
+        On another number of ranks it may come out a little different, and dev with it. The weights
+        that are kept as the best must be those that were evaluated.
+        """
+        if not target.exists() or checkpoints.broken_because(target) is not None:
+            return False
+        return not self.settings.selection.keep_best or best.history_of(target) == self.state.log_history

@@ -22,9 +22,9 @@ from wav2vec2_tiny import SHAPE, random_batch, seeded_folder, tiny_model, tiny_s
 from audiorig.config import SeededConfig, Wav2Vec2TrainingConfig
 from audiorig.data.pretrained import verify
 from audiorig.errors import ConfigError, DataError
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.wav2vec2.batches import FrameCounter
 from audiorig.models.wav2vec2.checkpoint import QUANTIZER, load_base, read_preprocessor
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 ROOT = Path(__file__).resolve().parents[3]
 

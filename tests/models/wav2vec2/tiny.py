@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from audiorig.config import LongCropConfig, SeededConfig, Wav2Vec2TrainingConfig
+from audiorig.models.encoders.seeded import make_seeded
 from audiorig.models.wav2vec2.batches import FrameCounter, PretrainingCollate
 from audiorig.models.wav2vec2.checkpoint import load_base
 from audiorig.models.wav2vec2.pretraining import Wav2Vec2Pretrainer
-from audiorig.models.wav2vec2.seeded import make_seeded
 
 HOP = 320
 SHAPE: dict[str, Any] = {

@@ -90,6 +90,16 @@ def with_prompts(tokens: Tensor, is_padding: Tensor, prompts: Tensor | None) -> 
     return torch.cat([first, tokens], 1), torch.cat([seen, is_padding], 1)
 
 
+def seen_keys(is_padding: Tensor) -> Tensor | None:
+    """bool (B, 1, 1, N): frames that attention sees; None if it sees all of them.
+
+    An item of nothing but padding sees itself: of no key at all the gradient would be no number.
+    """
+    if not is_padding.any():
+        return None
+    return (~is_padding | is_padding.all(1, keepdim=True))[:, None, None]
+
+
 def output_of(features: Tensor, layers: list[Tensor], is_padding: Tensor, prompts: Tensor | None) -> EncoderOutput:
     """What ``encode`` returns, without prompts and with zeros in the padding.
 

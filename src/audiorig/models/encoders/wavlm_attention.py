@@ -33,7 +33,7 @@ class GatedAttention(WavLMAttention):
 
         Args:
             hidden_states: (B, N, D).
-            attention_mask: bool, broadcast to (B, 1, N, N): True where a key is seen.
+            attention_mask: broadcast to (B, 1, N, N): 0 where a key is seen, else minus infinity.
             position_bias: (H, N, N) for H heads, of the first layer; computed if not given.
 
         Returns:
@@ -46,9 +46,10 @@ class GatedAttention(WavLMAttention):
             project(hidden_states).unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        bias = self._gate(heads) * position_bias
-        if attention_mask is not None:
-            bias = bias.masked_fill(~attention_mask, -torch.inf)
+        gate = self._gate(heads)
+        bias = gate * position_bias
+        if attention_mask is not None:  # in one pass over (B, H, N, N)
+            bias = torch.addcmul(attention_mask.to(gate.dtype), gate, position_bias.to(gate.dtype))
         mixed = functional.scaled_dot_product_attention(
             query, key, value, bias.to(query.dtype), self.dropout if self.training else 0.0
         )

@@ -9,7 +9,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCT
 from wav2vec2_tiny import SHAPE, seeded_folder, tiny_model
 
 from audiorig.errors import DataError
-from audiorig.models.wav2vec2.encoder import Wav2Vec2Encoder
+from audiorig.models.encoders.published import load_convolutional
 
 LENGTHS = torch.tensor([16000, 9000, 16000, 5000])
 
@@ -29,7 +29,7 @@ def waveforms() -> Tensor:
 
 @torch.no_grad()
 def test_features_are_transformers_own(folder: Path) -> None:
-    encoder = Wav2Vec2Encoder.load(folder)
+    encoder = load_convolutional(folder)
     wave = waveforms()[:1]
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
     values = extractor(wave[0].numpy(), sampling_rate=16000, return_tensors="pt")["input_values"]
@@ -44,7 +44,7 @@ def test_features_are_transformers_own(folder: Path) -> None:
 
 @torch.no_grad()
 def test_an_item_is_the_same_alone_and_in_a_batch(folder: Path) -> None:
-    encoder = Wav2Vec2Encoder.load(folder)
+    encoder = load_convolutional(folder)
     wave = waveforms()
     loud = wave.where(torch.arange(16000) < LENGTHS[:, None], 7.0)
     for batch in (encoder.encode(wave, LENGTHS), encoder.encode(loud, LENGTHS)):
@@ -59,7 +59,7 @@ def test_an_item_is_the_same_alone_and_in_a_batch(folder: Path) -> None:
 
 @torch.no_grad()
 def test_a_clip_shorter_than_a_frame_is_all_padding(tiny_folder: Path) -> None:
-    encoder = Wav2Vec2Encoder.load(tiny_folder)
+    encoder = load_convolutional(tiny_folder)
     lengths = torch.tensor([16000, 30, 0])
     found = encoder.encode(waveforms()[:3], lengths)
     assert found.is_padding[1:].all() and not found.is_padding[0].any()
@@ -72,7 +72,7 @@ def test_what_was_trained_comes_out(tiny_folder: Path, tmp_path: Path) -> None:
     with torch.no_grad():
         model.wav2vec2.encoder.layers[0].final_layer_norm.bias += 1
     model.save_pretrained(tmp_path / "out")
-    before, after = Wav2Vec2Encoder.load(tiny_folder), Wav2Vec2Encoder.load(tmp_path / "out")
+    before, after = load_convolutional(tiny_folder), load_convolutional(tmp_path / "out")
     with torch.no_grad():
         first, second = (each.encode(waveforms(), LENGTHS).layers for each in (before, after))
     assert torch.equal(first[0], second[0]) and not torch.allclose(first[1], second[1])
@@ -85,7 +85,7 @@ def test_every_published_form_is_read(tmp_path: Path, kind: type, caplog: pytest
         model = kind(Wav2Vec2Config(**SHAPE)).eval()
     model.save_pretrained(tmp_path)
     Wav2Vec2FeatureExtractor(do_normalize=False).save_pretrained(tmp_path)
-    encoder = Wav2Vec2Encoder.load(tmp_path)
+    encoder = load_convolutional(tmp_path)
     body = getattr(model, "wav2vec2", model)
     with torch.no_grad():
         expected = body(waveforms()[:1]).last_hidden_state
@@ -95,7 +95,7 @@ def test_every_published_form_is_read(tmp_path: Path, kind: type, caplog: pytest
 
 
 def test_rate_and_scale_come_from_the_folder(tmp_path: Path) -> None:
-    encoder = Wav2Vec2Encoder.load(seeded_folder(tmp_path / "m", sampling_rate=8000))
+    encoder = load_convolutional(seeded_folder(tmp_path / "m", sampling_rate=8000))
     assert encoder.sample_rate_hz == encoder.untrained(0).sample_rate_hz == 8000
     with torch.no_grad():
         quiet, loud = (encoder.encode(gain * waveforms(), LENGTHS).features for gain in (0.1, 1.0))
@@ -103,7 +103,7 @@ def test_rate_and_scale_come_from_the_folder(tmp_path: Path) -> None:
 
 
 def test_untrained_ones_are_of_their_seed(tiny_folder: Path) -> None:
-    encoder = Wav2Vec2Encoder.load(tiny_folder)
+    encoder = load_convolutional(tiny_folder)
     state = torch.get_rng_state()
     first, same, other = (encoder.untrained(seed) for seed in (1, 1, 2))
     assert torch.equal(state, torch.get_rng_state())
@@ -119,4 +119,4 @@ def test_a_missing_weight_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(config.read_text().replace('"num_hidden_layers": 1', '"num_hidden_layers": 2'))
     with pytest.raises(DataError, match="16 weights are missing"):
-        Wav2Vec2Encoder.load(tmp_path)
+        load_convolutional(tmp_path)
