@@ -1,6 +1,7 @@
 """Splits: no group on two sides, the same seed the same bytes, and a sentence where it cannot be done."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +265,57 @@ def test_parquet_and_arrow_hold_the_same_rows_in_manifest_order(tone_split: Path
         positions = [order[path] for path in rows["wav_path"]]
         assert positions == sorted(positions)
     assert read_json(tone_split / "split_summary.json")["sides"]["train"]["num_groups"] == 6
+
+
+# ------------------------------------------------------------------------ augmented copies
+
+
+def test_copies_are_clips_of_their_own_where_clips_are_dealt_out() -> None:
+    rows = table(10, 2)
+    sides = split(rows, group="clip", copies=3)
+    everything = pd.concat(sides.values())
+    assert len(everything) == 4 * len(rows)
+    assert everything.groupby("wav_path")["copy"].apply(sorted).map(tuple).eq((0, 1, 2, 3)).all()
+    names = everything["wav_path"].where(
+        everything["copy"] == 0, everything["wav_path"] + "#" + everything["copy"].map(str)
+    )
+    assert (everything["group_id"] == names).all()
+    on = [set(side["wav_path"]) for side in sides.values()]
+    assert sum(map(len, on)) > len(set().union(*on))  # the leak
+
+
+@pytest.mark.parametrize("group", ["participant", "recording"])
+def test_copies_stay_with_their_clip_in_any_other_group(group: str, tmp_path: Path) -> None:
+    plain, copied = split(table(), group=group), split(table(), group=group, copies=2)
+    for which in SIDES:
+        first = copied[which][copied[which]["copy"] == 0].drop(columns="copy").reset_index(drop=True)
+        pd.testing.assert_frame_equal(first, plain[which])
+        assert len(copied[which]) == 3 * len(plain[which])
+    settings = SplitConfig(group=group, copies=2)
+    assert write_split(copied, settings, tmp_path)["leaks"] == []
+
+
+def test_a_leak_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = SplitConfig(group="clip", copies=1)
+    sides = split(table(20, 1), group="clip", copies=1)
+    on = [set(side["wav_path"]) for side in sides.values()]
+    count = sum(map(len, on)) - len(set().union(*on))
+    with caplog.at_level(logging.WARNING):
+        summary = write_split(sides, settings, tmp_path)
+    assert summary["copies"] == 1
+    assert summary["leaks"][0].startswith(
+        f"{count} of 20 clips have augmented copies of themselves on several sides, on"
+    )
+    assert summary["leaks"][0] in caplog.text
+
+
+def test_without_copies_nothing_is_new(tmp_path: Path) -> None:
+    written(tmp_path, table())
+    assert not {"copies", "leaks"} & set(read_json(tmp_path / "split_summary.json"))
+    assert "copy" not in pd.read_parquet(tmp_path / "train.parquet")
+
+
+def test_a_column_of_that_name_is_refused() -> None:
+    with pytest.raises(DataError, match="column 'copy' already"):
+        split(table().assign(copy="x"), copies=1)
+    split(table().assign(copy="x"))

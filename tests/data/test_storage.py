@@ -12,18 +12,23 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
+from torch.utils.data import DataLoader
 
-from audiorig.config import FolderCorpus, ValidationConfig
+from audiorig.config import AugmentConfig, ClipConfig, FolderCorpus, SplitConfig, ValidationConfig
 from audiorig.config_stages import corpus_root, corpus_url
 from audiorig.data import object_store
+from audiorig.data.clips import ClipCollate, ClipDataset
 from audiorig.data.listing import list_stored, read_listing, write_listing
 from audiorig.data.manifest import assemble_manifest, build_manifest, list_corpus, read_table, scan_corpus
 from audiorig.data.object_store import StorageError, StoredObject
+from audiorig.data.split import split_manifest, write_split
 from audiorig.data.storage import INCOMING, AudioRoot, audio_root, is_copy
 from audiorig.data.validate import validate_corpus
 from audiorig.errors import ConfigError
@@ -44,8 +49,12 @@ def wav(seed: int, num_samples: int = 1600) -> bytes:
 class Store:
     """A server that speaks S3, and what it was asked."""
 
-    port: int = 0
+    server: Any = None
     requests: list[str] = field(default_factory=list)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
 
     def start(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -57,9 +66,8 @@ class Store:
             self.requests.append(f"{environment['REQUEST_METHOD']} {environment['PATH_INFO']}")
             return dispatch(environment, respond)
 
-        self.server = make_server("127.0.0.1", self.port, counted, threaded=True)
+        self.server = make_server("127.0.0.1", 0, counted, threaded=True)
         self.server.daemon_threads = True
-        self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def put(self, name: str, content: bytes) -> None:
@@ -74,34 +82,39 @@ class Store:
     def stop(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+        self.server = None
 
 
 @pytest.fixture(scope="module")
 def stores() -> Iterator[Store]:
-    """One port for all tests: making a client costs as much as hundreds of requests."""
+    """One server for all tests that do not stop it: making a client costs as much as hundreds of requests."""
     pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'audiorig[cloud]'")
     pytest.importorskip("moto", reason="moto is not installed: make oracles")
     from moto.s3.models import s3_backends
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    object_store._filesystems.begin_anew()
-    yield Store()
+    made = Store()
+    yield made
+    if made.server is not None:
+        made.stop()
     object_store._filesystems.begin_anew()
     s3_backends.reset()
 
 
 @pytest.fixture
-def store(stores: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(stores: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store with five clips and a table; nothing of the user's own settings is read."""
     from moto.s3.models import s3_backends
 
     for name in [name for name in os.environ if name.startswith(("AWS_", "FSSPEC_"))]:
         monkeypatch.delenv(name)
     s3_backends.reset()
-    stores.start()
+    if stores.server is None:
+        stores.start()
+        object_store._filesystems.begin_anew()
     keys = {"AWS_ACCESS_KEY_ID": "canary-id", "AWS_SECRET_ACCESS_KEY": "canary-key", "AWS_DEFAULT_REGION": "us-east-1"}
     nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    for name, value in {**keys, **nowhere, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{stores.port}"}.items():
+    for name, value in {**keys, **nowhere, "AWS_ENDPOINT_URL": stores.endpoint}.items():
         monkeypatch.setenv(name, value)
     stores.backend.create_bucket(BUCKET, "us-east-1")
     for index in range(5):
@@ -110,8 +123,7 @@ def store(stores: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         f"voice-{index % 2}/{index}.wav,voice-{index % 2}\n".encode() for index in range(5)
     ))  # fmt: skip
     stores.requests.clear()
-    yield stores
-    stores.stop()
+    return stores
 
 
 @pytest.fixture
@@ -267,8 +279,11 @@ def test_no_credentials_in_messages_and_their_lack_is_told(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     object_store._filesystems.begin_anew()
-    with pytest.raises(StorageError, match=r"cannot be fetched: .*[Cc]redentials"):
-        root.local("voice-0/0.wav")
+    try:
+        with pytest.raises(StorageError, match=r"cannot be fetched: Unable to locate credentials; check .*AWS_PROFILE"):
+            root.local("voice-0/0.wav")
+    finally:
+        object_store._filesystems.begin_anew()
 
 
 def test_names_that_no_disk_can_hold_are_rows_with_a_problem(store: Store, root: AudioRoot) -> None:
@@ -355,6 +370,58 @@ def test_a_disk_that_keeps_whole_seconds_is_enough(tmp_path: Path) -> None:
     assert is_copy(path, StoredObject("a.wav", 5, "etag", 1_700_000_000))
     assert not is_copy(path, StoredObject("a.wav", 5, "etag", 1_700_000_100))
     assert not is_copy(path, StoredObject("a.wav", 6, "etag", 1_700_000_000))
+
+
+# ------------------------------------------------------------------------ training
+
+
+def clips_of(root: AudioRoot, split: Path) -> ClipDataset:
+    settings = ClipConfig(corpus="clips", split="mine", max_sec=0.08, augment=AugmentConfig(share=0.5))
+    return ClipDataset(split / "train.arrow", root, settings, (), 16000, 0, side="train")
+
+
+def batches(clips: ClipDataset, num_workers: int) -> list[dict[str, torch.Tensor]]:
+    keys = [[(epoch, item) for item in items] for epoch in range(2) for items in ((0, 2), (1, 0))]
+    loader = DataLoader(clips, batch_sampler=keys, collate_fn=ClipCollate(), num_workers=num_workers)
+    return list(loader)
+
+
+def test_training_is_the_same_cold_warm_and_without_the_store(store: Store, root: AudioRoot, tmp_path: Path) -> None:
+    manifest = build_manifest(CORPUS, root)
+    settings = SplitConfig(shares=(0.6, 0.2, 0.2), group="clip", min_groups=1)
+    nothing = pd.DataFrame({"wav_path": [], "reason": [], "severity": []})
+    write_split(split_manifest(manifest, nothing, settings, "mine"), settings, tmp_path / "split")
+    found = {}
+    for num_workers in (0, 2):
+        cold = AudioRoot(tmp_path / f"cache-{num_workers}", URL)
+        store.requests.clear()
+        found["cold", num_workers] = batches(clips_of(cold, tmp_path / "split"), num_workers)
+        assert sum(request.startswith("GET") for request in store.requests) == 3
+        store.requests.clear()
+        found["warm", num_workers] = batches(clips_of(cold, tmp_path / "split"), num_workers)
+        assert store.requests == []
+    store.stop()
+    for num_workers in (0, 2):
+        cold = AudioRoot(tmp_path / f"cache-{num_workers}", URL)
+        found["gone", num_workers] = batches(clips_of(cold, tmp_path / "split"), num_workers)
+    for one in found.values():
+        assert len(one) == 4
+        for batch, expected in zip(one, found["cold", 0], strict=True):
+            assert all(torch.equal(batch[name], expected[name]) for name in expected if name != "values")
+
+
+def test_a_store_that_is_gone_stops_a_training_that_needs_it(store: Store, root: AudioRoot, tmp_path: Path) -> None:
+    """It says nothing of the clips, so no other clip may stand in."""
+    manifest = build_manifest(CORPUS, root)
+    settings = SplitConfig(shares=(0.6, 0.2, 0.2), group="clip", min_groups=1)
+    nothing = pd.DataFrame({"wav_path": [], "reason": [], "severity": []})
+    write_split(split_manifest(manifest, nothing, settings, "mine"), settings, tmp_path / "split")
+    clips = clips_of(root, tmp_path / "split")
+    root.local(clips.name(1)).unlink()
+    store.stop()
+    assert clips[0, 0][0].read_row == 0
+    with pytest.raises(StorageError, match=r"\.wav: cannot be fetched"):
+        clips[0, 1]
 
 
 # ---------------------------------------------------------------- settings, scripts

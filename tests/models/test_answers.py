@@ -108,7 +108,7 @@ def test_decisions_are_made_for_each_target_from_what_is_observed() -> None:
 
 
 def test_a_ranked_rating_without_a_scale_is_an_error() -> None:
-    with pytest.raises(DataError, match="'rate' is only ranked.*fit_decisions"):
+    with pytest.raises(DataError, match=r"'rate' is only ranked.*fit_decisions"):
         answers_of(RANKED, np.zeros((2, 1)))
     with pytest.raises(DataError, match="1 different ratings and 2 different scores"):
         fit_scale(RANKED, np.array([0.0, 1.0]), np.array([2.0, 2.0]))

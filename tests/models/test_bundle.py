@@ -1,5 +1,6 @@
 """The bundle: small, whole, offline, and the same answers as the model that it was made of."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -10,15 +11,16 @@ import pytest
 import soundfile
 import torch
 from peft import PeftModel
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from audiorig.config import SeededConfig, SpeechTuneRun
+from audiorig.config import Run, SeededConfig, SpeechTuneRun
 from audiorig.data.targets import Target
-from audiorig.errors import DataError
+from audiorig.errors import ConfigError, DataError
 from audiorig.models import WaveMAE, WaveMAEConfig
 from audiorig.models.answers import Decision, StepScale, answers_of
-from audiorig.models.bundle import Bundle, load_bundle, save_bundle
+from audiorig.models.bundle import Bundle, load_bundle, pack, save_bundle
 from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.encoders.record import encoder_record
 from audiorig.models.encoders.seeded import make_seeded
@@ -177,6 +179,32 @@ def test_what_is_in_it(project: Path, tmp_path: Path) -> None:
     assert (about["split_sha256"], about["provenance"], about["format"]) == ("12ab", {"git_commit": "abc"}, 1)
     text = (folder / "bundle.json").read_text()
     assert "secret-clinic" not in text and str(tmp_path) not in text
+
+
+def test_from_what_a_run_leaves(project: Path, tmp_path: Path) -> None:
+    """The rule's function: model/, scores with what dev chose, record of the training, tables of the split."""
+    run = run_of("wav2vec2", **TUNINGS["lora"])
+    base = Path("pretrained/tiny-wav2vec2")
+    model = tuned(run, base)
+    model.save_pretrained(tmp_path / "model")
+    chosen = {"task": "is_loud", "system": "speechtune", "decision": Decision(threshold=0.7).to_dict()}
+    (tmp_path / "scores.json").write_text(json.dumps([{"task": "reason"}, chosen]))
+    record = {"base": encoder_record(run.encoder, base), "git_commit": "abc", "settings": {"data": "secret-clinic"}}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    for side in ("train", "dev", "test"):
+        (tmp_path / f"{side}.parquet").write_text(side)
+    files = {"model": tmp_path / "model", "scores": tmp_path / "scores.json", "training": tmp_path / "training.json"}
+    pack(run, **files, base=base, split=tmp_path, output=tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "adapter").is_dir()
+    torch.testing.assert_close(said(bundle)["reason"], said(model)["reason"], rtol=0, atol=1e-6)
+    about = bundle.about
+    assert about["thresholds"]["is_loud"]["threshold"] == 0.7 and about["thresholds"]["reason"]["threshold"] == 0.5
+    assert about["split_sha256"]["dev"] == hashlib.sha256(b"dev").hexdigest()
+    assert about["provenance"] == {"git_commit": "abc"}
+    other = TypeAdapter(Run).validate_python({"experiment": "wavemae"})
+    with pytest.raises(ConfigError, match="a run of wavemae tunes nothing"):
+        pack(other, **files, base=base, split=tmp_path, output=tmp_path / "no")
 
 
 def test_of_a_run_of_this_project(project: Path, tmp_path: Path) -> None:

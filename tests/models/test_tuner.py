@@ -246,7 +246,8 @@ def test_parts_in_training_and_in_evaluation() -> None:
     output = tuner.train()(**batch)
     assert list(output.parts) == terms
     means = {name: float(total / count) for name, (total, count) in output.parts.items()}
-    assert output.loss.item() == pytest.approx(sum(weight * means[name] for name, weight in tuner.part_weights.items()))
+    total = sum(weight * means[name] for name, weight in tuner.part_weights.items())
+    assert output.loss.item() == pytest.approx(total)
     parts = tuner.eval()(**batch).parts
     halves = [tuner(**half).parts for half in tiny.cut(batch, 4)]
     recalls = [f"recall_reason_{name}" for name in ("hungry", "pain", "tired")]
@@ -261,12 +262,21 @@ def test_parts_in_training_and_in_evaluation() -> None:
     ]
     assert list(parts) == [*terms, *dev]
     for name in (*terms[:3], *dev):  # pairs are those of a batch
-        for index in range(2):
-            assert float(sum(half[name][index] for half in halves)) == pytest.approx(
-                float(parts[name][index]), rel=1e-5
-            )
+        joined = torch.stack([torch.stack(half[name]) for half in halves]).sum(0)
+        torch.testing.assert_close(joined, torch.stack(parts[name]))
     means = {name: float(total / count) for name, (total, count) in parts.items()}
     assert set(tuner.derived(means)) == {"uar", "uar_reason", "uar_loud"}
+
+
+@pytest.mark.parametrize("size", [8, 3, 1])
+def test_the_ranking_of_a_side_does_not_depend_on_its_batches(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiorig.models.objectives.PIECE", 5)
+    tuner, batch = tiny.tuner_of().eval(), tiny.clips_of()
+    rows = torch.cat([tuner(**part).rows for part in tiny.cut(batch, size)])
+    total, count = tuner(**batch).parts["ranking"]
+    assert tuner.means_of_all(rows) == pytest.approx({"ranking": float(total / count)})
+    assert tuner.means_of_all(rows[:1]) == {}
+    assert tuner.train()(**batch).rows is None
 
 
 def test_uncounted_steps_are_not_trained_on() -> None:
@@ -293,7 +303,7 @@ def test_a_planted_signal_is_learnt_in_thirty_steps() -> None:
         loss = tuner.train()(**batch).loss
         loss.backward()
         optimizer.step()
-        totals.append(float(loss))
+        totals.append(loss.item())
     means = {name: float(total / count) for name, (total, count) in tuner.eval()(**batch).parts.items()}
     assert totals[-1] < 0.25 * totals[0]
     assert means["accuracy_reason"] == means["accuracy_loud"] == 1

@@ -183,3 +183,80 @@ def test_people_who_are_not_known_are_not_called_held_out(run_folder: Path) -> N
     card = hub_card(read_card_inputs(run_folder), "team/home")
     assert "participants of whom it heard nothing" not in card
     assert "recordings of which it heard nothing (participants may be on several sides)" in card
+
+
+# ------------------------------------------------------------------ tuned models
+
+TARGETS = {"reason": {"kind": "class"}, "effort": {"kind": "rating", "steps": [1, 2, 3], "threshold": 2}}
+
+
+def answer_row(task: str, kind: str, system: str, metric: str, value: float) -> dict[str, Any]:
+    numbers = {"value": value, "low": value - 0.1, "high": value + 0.1}
+    counts = {"n": 90, "num_groups": 8, "interval_over": "groups"}
+    return {"task": task, "kind": kind, "system": system, "metric": metric, **numbers, **counts}
+
+
+@pytest.fixture
+def tuned_folder(run_folder: Path) -> Path:
+    """The same run folder, of a run that tuned a published WavLM to two targets."""
+    for path in (run_folder / "config").iterdir():
+        path.unlink()
+    settings = {
+        "experiment": "speechtune",
+        "data": {"corpus": "home", "split": "by-participant"},
+        "encoder": {"family": "wavlm", "pretrained": "tiny-wav2vec2"},
+        "targets": TARGETS,
+    }
+    put(run_folder / "config" / "train.yaml", settings)
+    change(run_folder.parents[1] / "pretrained" / "tiny-wav2vec2" / "manifest.json", **PUBLISHED)
+    rows = [
+        answer_row("reason", "class", "speechtune", "balanced_accuracy", 0.5),
+        answer_row("reason", "class", "speechtune", "recall/hungry", 0.9),
+        answer_row("reason", "class", "log-mel", "balanced_accuracy", 0.4),
+        answer_row("reason", "class", "speechtune minus log-mel", "balanced_accuracy", 0.1),
+        answer_row("reason", "class", "permuted labels", "balanced_accuracy", 0.2),
+        answer_row("effort", "rating", "speechtune", "spearman", 0.7),
+        answer_row("effort", "rating", "speechtune", "mae", 0.3),
+    ]
+    put(run_folder / "metrics.json", rows)
+    put(run_folder / "history.json", [{"step": 40, "total": 1.0}])
+    return run_folder
+
+
+def test_a_tuned_model_is_told_beside_its_controls(tuned_folder: Path) -> None:
+    card = card_of(tuned_folder)
+    assert card.data.pipeline_tag == "audio-classification"
+    assert card.data.base_model == "facebook/wav2vec2-base"
+    assert {"audio-classification", "wavlm", "speechtune"} <= set(card.data.tags)
+    assert "trained-from-scratch" not in card.data.tags
+    text = card.text
+    assert "(commit 0b5b8e86, licence apache-2.0), tuned to effort (rating), reason (class) by" in text
+    assert "| reason | unweighted average recall | this model | 0.500 [0.400, 0.600] |  |" in text
+    assert "|  |  | log-mel | 0.400 [0.300, 0.500] | +0.100 [+0.000, +0.200] |" in text
+    assert "|  |  | permuted labels | 0.200 [0.100, 0.300] |  |" in text
+    assert "| effort | Spearman correlation | this model | 0.700 [0.600, 0.800] |  |" in text
+    assert "- reason: 90 test clips of 8 groups, intervals over groups." in text
+    assert "Linear probes" not in text and "recall/hungry" not in text
+    assert 'AutoModel.from_pretrained("team/home")' in text
+
+
+def test_where_a_tuned_model_began(tuned_folder: Path) -> None:
+    train = tuned_folder / "config" / "train.yaml"
+    change(tuned_folder.parents[1] / "pretrained" / "tiny-wav2vec2" / "manifest.json", seeded=True)
+    card = card_of(tuned_folder)
+    assert (
+        "A wavlm from random weights, tuned to effort (rating), reason (class)" in card.text
+        and card.data.base_model is None
+    )
+    assert "trained-from-scratch" in card.data.tags
+    change(train, encoder={"family": "wavemae", "run": "wavemae"})
+    card = card_of(tuned_folder)
+    assert "The model of run wavemae, tuned to effort (rating), reason (class)" in card.text
+    assert card.data.base_model is None and "trained-from-scratch" not in card.data.tags
+    change(train, encoder={"family": "wavlm", "folder": "/home/somebody/secret"})
+    assert "A checkpoint of its own, tuned to" in (text := card_of(tuned_folder).text) and "somebody" not in text
+
+
+def test_a_tuned_model_without_scores_claims_nothing(tuned_folder: Path) -> None:
+    put(tuned_folder / "metrics.json", [])
+    assert "It was not scored: nothing is known" in card_of(tuned_folder).text

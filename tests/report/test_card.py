@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from audiorig.config import DemoCorpus, HomeDemoCorpus, Run
+from audiorig.config import DemoCorpus, DemoCriesCorpus, HomeDemoCorpus, Run
 from audiorig.data.pseudonyms import CorpusPseudonyms
 from audiorig.report.card import model_card
 
@@ -44,6 +44,39 @@ def test_a_wav2vec2_is_loaded_by_the_published_class() -> None:
     assert "audiorig.models" not in card
     assert "- wav2vec2\n- homewav2vec2\n" in card
     assert "w2v decoder" not in card
+
+
+TUNED = {
+    "experiment": "infantcry",
+    "data": {"corpus": "demo-cries", "split": "by-infant"},
+    "encoder": {"family": "wavlm", "pretrained": "wavlm-base-plus"},
+    "targets": {"reason": {"kind": "class"}, "is_loud": {"kind": "binary"}},
+}
+
+
+def test_a_tuned_model_answers() -> None:
+    corpus = DemoCriesCorpus(kind="demo-cries", title="Cries", license="made here")
+    card = model_card("cries", run_of(**TUNED), corpus)
+    sentence = "tuned from wavlm-base-plus to reason (class), is_loud (binary), trained on: Cries (made here).\n"
+    assert sentence in card and "A wavlm model of" in card
+    assert "- audio-classification\n- wavlm\n- infantcry\n" in card and "self-supervised" not in card
+    assert 'AutoModel.from_pretrained("path/to/this/folder")' in card and 'output.logits["reason"]' in card
+    assert "tuned from random weights to" in model_card("cries", run_of(**TUNED), corpus, is_from_scratch=True)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "name"),
+    [
+        ({"run": "wavemae"}, "the model of run wavemae"),
+        ({"folder": "/home/somebody/secret"}, "a checkpoint of its own"),
+        ({"pretrained": "wavlm-base-plus", "checkpoint": "/home/somebody/secret.pt"}, "a checkpoint of its own"),
+    ],
+)
+def test_where_a_tuned_model_began(encoder: dict[str, Any], name: str) -> None:
+    run = run_of(**{**TUNED, "encoder": {"family": "wavlm", **encoder}})
+    card = model_card("cries", run, DemoCriesCorpus(kind="demo-cries", title="Cries"))
+    assert f"tuned from {name} to reason" in card
+    assert "somebody" not in card
 
 
 def test_the_short_name_of_a_private_corpus_stays_here() -> None:

@@ -16,7 +16,7 @@ from audiorig.models.tuner import SpeechTuner
 from audiorig.train import ranks
 from audiorig.train.experiment import Experiment
 from audiorig.train.fit import fit
-from audiorig.train.relations import relate
+from audiorig.train.relations import first_scores, relate
 
 
 def load(name: str, path: Path) -> ModuleType:
@@ -95,6 +95,19 @@ def test_the_second_pass_drops_what_the_first_one_dropped() -> None:
     again = torch.cat([tuner(batch["waveform"], batch["lengths"]).scores["rate"][:, 0] for batch in batches])
     assert torch.equal(batches[0]["others"]["scores"][:, 2], second)
     assert not torch.equal(second, again)  # dropout it was
+
+
+def test_in_half_precision_the_first_pass_takes_no_gradient_from_the_second() -> None:
+    gradients = []
+    for is_related in (True, False):
+        tuner = tiny.tuner_of("whisper").train()
+        (batch,) = tiny.cut(tiny.clips_of(), 8)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            if is_related:
+                first_scores(tuner, [batch])
+            tuner(**batch).loss.backward()
+        gradients.append(tiny.gradient_of(tuner))
+    assert torch.equal(*gradients)
 
 
 def test_a_step_without_pairs_passes_through_once(monkeypatch: pytest.MonkeyPatch) -> None:

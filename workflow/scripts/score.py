@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.data.clips import ClipDataset
-
 from audiorig.config import TuningRun
 from audiorig.config_stages import load_run
+from audiorig.data.clips import ClipDataset
 from audiorig.data.manifest import write_table
 from audiorig.data.pretrained import folder_of
 from audiorig.data.pseudonyms import CorpusPseudonyms
@@ -62,6 +61,7 @@ def main() -> None:
             run.experiment,
             base=base,
             pseudonyms=CorpusPseudonyms.of_split(arguments.split) if corpus.private else None,
+            fetch=root.fetch_rows,
         )
         record |= scored.notes
         write_table(scored.predictions, arguments.predictions)

@@ -9,10 +9,11 @@ import logging
 from pathlib import Path
 
 from audiorig import experiments
-from audiorig.config_stages import load_corpus, load_run, run_name
+from audiorig.config_stages import load_run, run_name
 from audiorig.data.pretrained import MANIFEST, folder_of, verify
 from audiorig.data.pseudonyms import CorpusPseudonyms
 from audiorig.data.recording_cache import copies_of
+from audiorig.data.storage import load_audio
 from audiorig.provenance import environment, stage
 from audiorig.report.card import model_card
 from audiorig.train import ranks
@@ -57,10 +58,10 @@ def main() -> None:
         ranks.joined(arguments.folder / "owner.json"),
     ):
         run = load_run(arguments.config, arguments.set)
-        corpus, root = load_corpus(arguments.corpus)
+        corpus, audio = load_audio(arguments.corpus)
         inputs = experiments.Inputs(
             split=arguments.split,
-            root=copies_of(arguments.copies[0], arguments.split) if arguments.copies else root,
+            root=copies_of(arguments.copies[0], arguments.split) if arguments.copies else audio.folder,
             folder=arguments.folder,
             statistics=only(arguments.statistics),
             pitch=tuple(arguments.pitch),
@@ -68,6 +69,7 @@ def main() -> None:
             reduction=only(arguments.reduction),
             pretrained=folder_of(arguments.pretrained[0]) if arguments.pretrained else None,
             checkpoint=only(arguments.checkpoint),
+            audio=audio,
             is_private=corpus.private,
         )
         if inputs.pretrained is not None and (inputs.pretrained / MANIFEST).is_file():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -113,8 +114,9 @@ class ClipDataset:
 
     def _label_rows(self) -> NDArray[np.float32]:
         """Values (R, K); as a control, those of the side's rows are shuffled, whole."""
-        table = read_columns(self.split, ["wav_path", *dict.fromkeys(target.column for target in self.targets)])
-        columns = [target.encode_all(table.to_pandas()) for target in self.targets]
+        columns_of = dict.fromkeys(["wav_path", *(target.column for target in self.targets)])
+        rows = pa.table(read_columns(self.split, list(columns_of))).to_pandas()
+        columns = [target.encode_all(rows) for target in self.targets]
         values = np.stack(columns, axis=1) if columns else np.empty((len(self._rows), 0), np.float32)
         if self.data.permute_labels and self.side != "test":
             values = values[keyed_generator("permuted labels", self.seed, self.side).permutation(len(values))]
@@ -143,7 +145,7 @@ class ClipDataset:
 
     def name(self, row: int) -> str:
         """wav_path, and #copy for an augmented copy."""
-        return clip_name(self._rows.value("wav_path", row), self._copy(row))
+        return clip_name(self._rows.value("wav_path", row), self.copy(row))
 
     def __getitem__(self, key: Key) -> Item:
         """The clip, its samples float32 (T,), its values float32 (K,) with NaN where missing.
@@ -154,17 +156,17 @@ class ClipDataset:
         """
         epoch, item = (int(part) for part in key)
         first: DataError | None = None
-        for step in range(len(self) if self.side != "test" else 1):
+        for step in range(len(self)):
             row = (item + step) % len(self)
             try:
                 samples = self._read(row, epoch, item)
             except DataError as error:
+                if self.side == "test":
+                    raise
                 first = first or error
                 continue
             path = self._rows.value("wav_path", row)
-            return Clip(epoch, item, item, row, path, len(samples), self._copy(row)), samples, self._values[row]
-        if self.side == "test":
-            raise first or IndexError(item)
+            return Clip(epoch, item, item, row, path, len(samples), self.copy(row)), samples, self._values[row]
         raise DataError(f"{self.split}: none of its {len(self)} clips can be read; first: {first}")
 
     def __getitems__(self, keys: Sequence[Key]) -> list[Item]:
@@ -207,7 +209,7 @@ class ClipDataset:
         """At most ``max_sec`` of a row's clip, of what trimming leaves."""
         source = self.root.source_of_row({name: self._rows.value(name, row) for name in LOCATED})
         way = keyed_generator("clip", self.seed, epoch, item).random() if self.side == "train" else 0.5
-        if self._copy(row):
+        if self.copy(row):
             whole = self._copied(source, row)
             first, stop = self._trimmed(row, whole)
             start, num_samples = place(first, stop, self.max_samples, way)
@@ -227,9 +229,7 @@ class ClipDataset:
             self._bounds[row] = bounds
         return self._bounds[row]
 
-    def _checked(
-        self, source: AudioSource, row: int, samples: Samples, start: int, num_samples: int | None
-    ) -> Samples:
+    def _checked(self, source: AudioSource, row: int, samples: Samples, start: int, num_samples: int | None) -> Samples:
         """What was read, if it is as much as was listed and can be computed with."""
         listed = int(self._lengths[row]) - start
         expected = listed if num_samples is None else min(listed, num_samples)
@@ -245,10 +245,11 @@ class ClipDataset:
     def _copied(self, source: AudioSource, row: int) -> Samples:
         """An augmented copy of a whole clip, the same whoever reads it: as if it had been written to a file."""
         whole = self._checked(source, row, read_window(source, 0, -1, self.sample_rate_hz), 0, None)
-        key = (self._copy_seed or 0, self._rows.value("wav_path", row), self._copy(row))
+        key = (self._copy_seed or 0, self._rows.value("wav_path", row), self.copy(row))
         return augment(whole, self.sample_rate_hz, self.data.augment, keyed_generator("copy", *key))
 
-    def _copy(self, row: int) -> int:
+    def copy(self, row: int) -> int:
+        """Which augmented copy a row is; 0 for the clip itself."""
         return int(self._rows.value(COPY, row)) if self._copy_seed is not None else 0
 
     def _object(self, row: int) -> StoredObject:

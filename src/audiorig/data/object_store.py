@@ -102,21 +102,24 @@ def _told_of(what: str, trouble: str, path: Path | None = None) -> Iterator[None
         yield
     except ReportedError:
         raise
-    except OSError as error:
-        if error.errno in DISK and path is not None:
+    except Exception as error:  # those of botocore, aiohttp and google have no other ancestor in common
+        if isinstance(error, OSError) and error.errno in DISK and path is not None:
             raise disk_error(what, path, error) from None
-        if isinstance(error, FileNotFoundError):
-            raise StorageError(
-                f"{what}: {trouble}: there is no such object, or no more; build the manifest anew"
-            ) from None
-        if isinstance(error, PermissionError):
-            raise StorageError(
-                f"{what}: {trouble}: {_text(error)}; check which credentials the environment holds (AWS_PROFILE, "
-                "GOOGLE_APPLICATION_CREDENTIALS), and what they may read"
-            ) from None
-        raise StorageError(f"{what}: {trouble}: {_text(error)}; run it again when the store answers") from None
-    except Exception as error:  # of botocore, aiohttp, google: no common ancestor but this
-        raise StorageError(f"{what}: {trouble}: {_text(error)}; run it again when the store answers") from None
+        raise StorageError(f"{what}: {trouble}: {_advised(error)}") from None
+
+
+def _advised(error: Exception) -> str:
+    """What went wrong, and what to do about it."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].rstrip(".") if lines else type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return "there is no such object, or no more; build the manifest anew"
+    if isinstance(error, PermissionError) or "credential" in f"{type(error).__name__} {text}".lower():
+        return (
+            f"{text}; check which credentials the environment holds (AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS), and "
+            "what they may read"
+        )
+    return f"{text}; run it again when the store answers"
 
 
 def disk_error(what: str, path: Path, error: OSError) -> StorageError:
@@ -125,11 +128,6 @@ def disk_error(what: str, path: Path, error: OSError) -> StorageError:
         f"{what}: cannot be kept in {path.parent}: {error.strerror or error}; make room there, or set the corpus' "
         "cache_root to another disk"
     )
-
-
-def _text(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def _base(url: str) -> str:

@@ -30,6 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from audiorig.data.audio import Samples
 from audiorig.data.pseudonyms import CorpusPseudonyms
+from audiorig.errors import DataError
 from audiorig.evaluate.clip_predictions import Clips, HeardSide
 from audiorig.evaluate.intervals import Floats
 from audiorig.evaluate.selection import spread_evenly
@@ -78,7 +79,10 @@ def look_at(
     """
     found: Arrays = {"num_examples": np.array(len(places))}
     for index, place in enumerate(places):
-        _, samples, _ = clips[0, int(side.numbers[place])]
+        heard = clips.try_item((0, int(side.numbers[place])))
+        if isinstance(heard, DataError):
+            raise heard  # it could be read a moment ago
+        samples = heard[1]
         with random_state_fence():
             lengths = torch.tensor([len(samples)], device=model.device)
             output = model.predict(torch.from_numpy(samples)[None].to(model.device), lengths)

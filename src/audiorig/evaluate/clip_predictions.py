@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from audiorig.data.audio import Samples
+from audiorig.data.clips import Item
 from audiorig.data.split import group_ids
 from audiorig.data.target import Target
 from audiorig.errors import DataError
@@ -31,22 +31,17 @@ log = logging.getLogger(__name__)
 Listener = Callable[[Tensor, Tensor], dict[str, NDArray[Any]]]
 
 
-class Heard(Protocol):
-    """Which clip was asked for, and whether it is what was read: ``data.clips.Clip``."""
-
-    @property
-    def row(self) -> int: ...
-
-    @property
-    def read_row(self) -> int: ...
-
-
 class Clips(Protocol):
     """Clips of a side that are asked for by (epoch, item): ``data.clips.ClipDataset``."""
 
+    @property
+    def values(self) -> NDArray[np.float32]: ...
+
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: tuple[int, int], /) -> tuple[Heard, Samples, NDArray[np.float32]]: ...
+    def name(self, row: int) -> str: ...
+
+    def try_item(self, key: tuple[int, int]) -> Item | DataError: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ class HeardSide(Side):
     """A side whose clips were read.
 
     Attributes:
-        numbers: (n,) of the clips, as they are asked for.
+        numbers: (n,) of the clips: rows of the split.
         found: listener -> name -> (n, ...), what it made of each clip.
         unreadable: clips that are left out, because they could not be read.
     """
@@ -62,15 +57,6 @@ class HeardSide(Side):
     numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     found: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     unreadable: Sequence[str] = ()
-
-
-def clip_names(table: pd.DataFrame) -> pd.Series:
-    """Names of a split's clips: augmented copies of a file say which one they are."""
-    names = table["wav_path"].astype(str)
-    if "copy" not in table:
-        return names
-    number = table["copy"].fillna(0).astype(int)
-    return names.where(number == 0, names + "#" + number.astype(str))
 
 
 def clip_groups(table: pd.DataFrame, column: str, where: str) -> pd.Series:
@@ -108,11 +94,10 @@ def hear(
     Raises:
         DataError: if no clip can be read.
     """
-    names, groups = clip_names(table).tolist(), clip_groups(table, group, f"the split's {name} side").tolist()
+    groups = clip_groups(table, group, f"the split's {name} side").tolist()
     asked = np.arange(len(clips)) if items is None else np.asarray(items)
     seconds = table["duration_sec"].to_numpy(np.float64, na_value=0.0)[asked]
     found: dict[str, dict[str, list[NDArray[Any]]]] = {who: {} for who in listeners}
-    rows: list[int] = []
     numbers: list[int] = []
     values: list[NDArray[np.float32]] = []
     unreadable: list[str] = []
@@ -121,14 +106,13 @@ def hear(
         for first in range(0, len(order), batch_size):
             waveforms: list[Tensor] = []
             for item in order[first : first + batch_size].tolist():
-                clip, samples, value = clips[0, item]
-                if clip.read_row != clip.row:  # another clip stands in for one that cannot be read: not here
-                    unreadable.append(names[clip.row])
+                heard = clips.try_item((0, item))
+                if isinstance(heard, DataError) or heard[0].read_row != item:  # no other clip stands in for one here
+                    unreadable.append(clips.name(item))
                     continue
-                waveforms.append(torch.from_numpy(samples))
-                rows.append(clip.row)
+                waveforms.append(torch.from_numpy(heard[1]))
                 numbers.append(item)
-                values.append(value)
+                values.append(heard[2])
             bar.update(len(order[first : first + batch_size]))
             if not waveforms:
                 continue
@@ -137,15 +121,15 @@ def hear(
             for who, listener in listeners.items():
                 for what, array in listener(padded, lengths).items():
                     found[who].setdefault(what, []).append(array)
-    if not rows:
+    if not numbers:
         raise DataError(f"the split's {name} side: none of its {len(order)} clips can be read")
     if unreadable:
         log.warning("%s: %d clips cannot be read and are left out", name, len(unreadable))
     place = np.argsort(numbers, kind="stable")
     return HeardSide(
         name,
-        [names[rows[each]] for each in place],
-        [groups[rows[each]] for each in place],
+        [clips.name(numbers[each]) for each in place],
+        [groups[numbers[each]] for each in place],
         np.stack(values)[place].astype(np.float64),
         np.asarray(numbers, dtype=np.int64)[place],
         {who: {what: np.concatenate(each)[place] for what, each in made.items()} for who, made in found.items()},

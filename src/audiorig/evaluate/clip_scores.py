@@ -170,10 +170,8 @@ class TargetScorer:
     def _rows_of(self, system: str, scores: Mapping[str, Score], **more: Any) -> list[dict[str, Any]]:
         rows = []
         for metric, score in scores.items():
-            row = metric_row(
-                self.target.name, system, metric, score, self.resampling, len(self.true), kind=self.target.kind, **more
-            )
-            rows.append(row | self._support.get(metric, {}))
+            row = metric_row(self.target.name, system, metric, score, self.resampling, len(self.true))
+            rows.append({**row, "kind": self.target.kind, **self._support.get(metric, {}), **more})
         return rows
 
     def _recall_support(self) -> dict[str, dict[str, int]]:

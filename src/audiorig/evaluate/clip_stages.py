@@ -1,7 +1,7 @@
 """A tuned model scored: it is seen with a split and the audio, and nothing of its training."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from audiorig.evaluate.clip_predictions import (
     logits_of,
 )
 from audiorig.evaluate.clip_scores import TargetScorer
+from audiorig.evaluate.intervals import Floats
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.models.answers import Answer, Decision, answers_of, fit_decisions
 from audiorig.models.encoders.base import SpeechEncoder
@@ -100,6 +101,7 @@ def score_model(
     *,
     base: SpeechEncoder | None = None,
     pseudonyms: CorpusPseudonyms | None = None,
+    fetch: Callable[[pd.DataFrame], None] | None = None,
 ) -> Scored:
     """Score every target, beside its controls.
 
@@ -109,15 +111,16 @@ def score_model(
         system: what rows call the model.
         base: its encoder before tuning.
         pseudonyms: of a private corpus.
+        fetch: has the files of a split's rows at hand, where they lie elsewhere.
 
     Raises:
         DataError: if nothing of a side can be read, or no target has a test clip.
     """
     tables = {side: read_table(split / f"{side}.parquet") for side in (TRAIN, DEV, TEST)}
-    sides = _heard(model, clips, tables, settings, system, base)
+    sides = _heard(model, clips, tables, settings, system, base, fetch)
     logits = {side: logits_of(sides[side], system, model.targets) for side in (DEV, TEST)}
     decisions = fit_decisions(model.targets, logits[DEV], sides[DEV].values)
-    scoring = _Scoring(system, settings, sides, tables[TRAIN])
+    scoring = _Scoring(system, settings, sides, clips[TRAIN].values.astype(np.float64))
     tuned = {
         target.name: {side: answers_of(target, logits[side][target.name], decisions[target.name]) for side in logits}
         for target in model.targets
@@ -145,6 +148,7 @@ def _heard(
     settings: ScoreConfig,
     system: str,
     base: SpeechEncoder | None,
+    fetch: Callable[[pd.DataFrame], None] | None,
 ) -> dict[str, HeardSide]:
     """Every side, read once; of train what the controls need."""
     controls: dict[str, Listener] = {LOG_MEL: listen_as_log_mel(model.sample_rate_hz)}
@@ -153,23 +157,24 @@ def _heard(
     listeners = {TRAIN: controls, DEV: {system: listen_as_tuner(model)} | controls}
     listeners[TEST] = listeners[DEV]
     drawn = keyed_generator("controls", settings.seed).permutation(len(clips[TRAIN]))[:MAX_LEARNT]
-    items = {TRAIN: np.sort(drawn).tolist()}
+    items = {TRAIN: np.sort(drawn).tolist(), **{side: list(range(len(clips[side]))) for side in (DEV, TEST)}}
+    if fetch is not None:
+        for side, chosen in items.items():
+            fetch(tables[side].iloc[chosen])
     return {
-        side: hear(
-            side, clips[side], tables[side], settings.group, listeners[side], settings.batch_size, items.get(side)
-        )
+        side: hear(side, clips[side], tables[side], settings.group, listeners[side], settings.batch_size, items[side])
         for side in (TRAIN, DEV, TEST)
     }
 
 
 @dataclass
 class _Scoring:
-    """Rows and predictions, target by target."""
+    """Rows and predictions, target by target; ``learnt`` (n, K) is what training was told."""
 
     system: str
     settings: ScoreConfig
     sides: Mapping[str, HeardSide]
-    train_table: pd.DataFrame
+    learnt: Floats
     rows: list[dict[str, Any]] = field(default_factory=list)
     parts: list[pd.DataFrame] = field(default_factory=list)
     without_items: dict[str, list[str]] = field(default_factory=dict)
@@ -211,7 +216,7 @@ class _Scoring:
 
     def _controls(self, target: Target, number: int) -> dict[str, Control]:
         sizes = {side: len(self.sides[side].items) for side in (DEV, TEST)}
-        found = {MAJORITY: commonest(target, target.encode_all(self.train_table).astype(np.float64), sizes)}
+        found = {MAJORITY: commonest(target, self.learnt[:, number], sizes)}
         for name in (LOG_MEL, UNTUNED):
             if name in self.sides[TRAIN].found:
                 features = {side: heard.found[name][VECTORS] for side, heard in self.sides.items()}

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiorig.data.storage import AudioRoot
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -18,6 +20,7 @@ class Inputs:
         reduction: scale and axes of the teacher's features.
         pretrained: folder of a network: the one to go on from or to tune, or a teacher that is asked live.
         checkpoint: a bare file of weights that takes the place of the network's own.
+        audio: where the corpus' audio lies, for experiments that read it from object storage too.
         is_private: no audio, name or path of the corpus may leave the project.
     """
 
@@ -30,4 +33,5 @@ class Inputs:
     reduction: Path | None = None
     pretrained: Path | None = None
     checkpoint: Path | None = None
+    audio: AudioRoot | None = None
     is_private: bool = False

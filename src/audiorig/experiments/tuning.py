@@ -3,7 +3,6 @@
 ``speechtune`` and ``infantcry`` differ in their corpora, targets and pages, not here.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,14 +11,15 @@ from torch import Tensor
 from audiorig.config import TuningRun
 from audiorig.data.clips import ClipCollate, ClipDataset
 from audiorig.data.manifest import read_table
-from audiorig.data.replaced import Replaced
-from audiorig.data.targets import Target, resolve_targets
+from audiorig.data.replaced import ReplacedClips
+from audiorig.data.targets import resolve_targets
 from audiorig.errors import ConfigError
 from audiorig.experiments.inputs import Inputs
 from audiorig.files import file_digest
 from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.encoders.record import encoder_record, weights_digest
 from audiorig.models.tuner import SpeechTuner
+from audiorig.train import ranks
 from audiorig.train.experiment import Experiment
 from audiorig.train.gate import GradientGate
 from audiorig.train.relations import relate
@@ -44,7 +44,7 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     clips = {
         side: ClipDataset(
             inputs.split / f"{side}.arrow",
-            inputs.root,
+            inputs.audio or inputs.root,
             settings.data,
             targets,
             encoder.sample_rate_hz,
@@ -72,7 +72,7 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
             "num_learning": sum(each.numel() for each in model.parameters() if each.requires_grad),
         },
         callbacks=(GradientGate(two_clips, _answers),),
-        ledger=Replaced(inputs.split / "train.arrow", settings.data.max_unreadable_share),
+        ledger=ReplacedClips(clips["train"], private=inputs.is_private, is_spoken=ranks.is_main()),
         relate=relate,
     )
 

@@ -17,6 +17,7 @@ from audiorig.models.objectives import Said
 Parts = dict[str, tuple[Tensor, Tensor]]
 
 
+@torch.no_grad()
 def dev_parts(target: Target, said: Said, values: Tensor) -> Parts:
     """Sums and counts of one target.
 

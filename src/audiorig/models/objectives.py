@@ -20,6 +20,8 @@ from torch.nn import functional
 from audiorig.config import LossConfig
 from audiorig.data.targets import Target
 
+PIECE = 512  # clips that are compared with all others at once
+
 
 class Said(NamedTuple):
     """What the network says of one target.
@@ -208,6 +210,17 @@ class Term:
             theirs = Others(others["scores"][:, place], others["values"][:, place]) if others else None
             shares.append(loss.share(said[name], values[:, place], theirs))
         return Share(*(torch.stack(each).sum() for each in zip(*shares, strict=True)))
+
+    def mean_of_pairs(self, scores: Tensor, values: Tensor) -> float | None:
+        """A term that compares clips, over all pairs of scores and values (n, K); None if there is no pair."""
+        others = {"scores": scores, "values": values}
+        shares = []
+        for first in range(0, len(values), PIECE):
+            rows = slice(first, first + PIECE)
+            said = {name: scores[rows, place : place + 1] for name, (place, _) in self.losses.items()}
+            shares.append(self.share({name: Said(each, each) for name, each in said.items()}, values[rows], others))
+        total, divisor = (torch.stack(each).sum().item() for each in zip(*shares, strict=True))
+        return total / divisor if divisor else None
 
 
 def _loss(settings: LossConfig, target: Target) -> Loss:

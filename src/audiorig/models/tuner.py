@@ -6,8 +6,7 @@ up. The folder that ``save_pretrained`` writes holds all of it: nothing else is 
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
@@ -22,6 +21,7 @@ from audiorig.models.dev_parts import Parts, derived, dev_parts
 from audiorig.models.encoders.base import SpeechEncoder
 from audiorig.models.encoders.build import build_encoder
 from audiorig.models.heads import Heads
+from audiorig.models.modes import evaluating, learns, train_what_learns
 from audiorig.models.objectives import Said, build_terms
 from audiorig.models.outputs import EncoderOutput
 from audiorig.models.pooling import Pooling
@@ -97,19 +97,7 @@ class SpeechTuner(PreTrainedModel):
             run: the settings.
             targets: as ``resolve_targets`` gives them, in the order of the batches' values.
         """
-        losses = [loss for loss in run.used_losses if loss.targets]
-        stepped = {name for loss in losses if loss.name == "coral" for name in loss.targets}
-        plain = [target.to_dict() | {"has_cutpoints": target.name in stepped} for target in targets]
-        config = cls.config_class(
-            encoder=encoder.description(),
-            tuning=run.tuning.model_dump(mode="json"),
-            pooling=run.pooling.model_dump(mode="json"),
-            head=run.head.model_dump(mode="json"),
-            targets=plain,
-            losses=[loss.model_dump(mode="json") for loss in losses],
-            seed=run.seed,
-        )
-        return cls(config, encoder)
+        return cls(cls.config_class.of_run(encoder.description(), run, targets), encoder)
 
     # ------------------------------------------------------- what the trainer asks
 
@@ -122,6 +110,29 @@ class SpeechTuner(PreTrainedModel):
     def part_weights(self) -> dict[str, float]:
         """Weight of each term in the loss."""
         return {term.name: term.settings.weight for term in self.terms}
+
+    @property
+    def compares_clips(self) -> bool:
+        """Whether a term of the loss is about pairs of clips."""
+        return any(term.compares_clips for term in self.terms)
+
+    def score_table(self, scores: Mapping[str, Tensor]) -> Tensor:
+        """Scores float32 (B, K) of the targets that have one; of a class 0."""
+        columns = [scores[target.name] for target in self.targets]
+        return torch.cat([each if each.shape[1] == 1 else torch.zeros_like(each[:, :1]) for each in columns], dim=1)
+
+    def means_of_all(self, rows: Tensor) -> dict[str, float]:
+        """Terms that compare clips, over all pairs of a side; those of a batch depend on how it is batched.
+
+        Args:
+            rows: float32 (n, 2 K), as evaluation gives them, of all its batches.
+
+        Returns:
+            By name, as the parts are; without those that have no pair.
+        """
+        scores, values = rows.double().chunk(2, dim=1)
+        means = {term.name: term.mean_of_pairs(scores, values) for term in self.terms if term.compares_clips}
+        return {name: mean for name, mean in means.items() if mean is not None}
 
     def derived(self, parts: dict[str, float]) -> dict[str, float]:
         """Further numbers of dev, from the means of its parts."""
@@ -137,7 +148,7 @@ class SpeechTuner(PreTrainedModel):
         """Training mode for what learns: a part of the encoder that stays as it is has no dropout."""
         super().train(mode)
         if mode:
-            _train_what_learns(self.encoder)
+            train_whatlearns(self.encoder)
         return self
 
     # --------------------------------------------------------------- forward
@@ -170,13 +181,16 @@ class SpeechTuner(PreTrainedModel):
         with torch.autocast(waveform.device.type, enabled=False):
             scores = {name: each.float() for name, each in self.heads(pooled.vectors.float()).items()}
             logits = {name: self._logits(name, each) for name, each in scores.items()}
-            loss, parts = None, None
+            loss, parts, rows = None, None, None
             if values is not None:
                 said = {name: Said(scores[name], logits[name]) for name in scores}
                 loss, parts = self._loss(said, values, num_observed, others)
+                if not self.training and self.compares_clips:
+                    rows = torch.cat([self.score_table(scores), values], dim=1).detach()
         return TunerOutput(
             loss=loss,
             parts=parts,
+            rows=rows,
             logits=logits,
             scores=scores,
             vectors=pooled.vectors,
@@ -190,8 +204,8 @@ class SpeechTuner(PreTrainedModel):
         Below the lowest part that learns autograd keeps none of itself.
         """
         prompts = None if self.prompts is None else self.prompts()
-        learns = prompts is not None or _learns(self.encoder)
-        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+        has_graph = torch.is_grad_enabled() and (prompts is not None or learns(self.encoder))
+        with torch.set_grad_enabled(has_graph):
             return self.encoder.encode(waveform, lengths, prompts)
 
     def _logits(self, name: str, scores: Tensor) -> Tensor:
@@ -219,7 +233,7 @@ class SpeechTuner(PreTrainedModel):
     @torch.no_grad()
     def predict(self, waveform: Tensor, lengths: Tensor) -> TunerOutput:
         """Answers in evaluation mode, whatever mode it is in; ``answers.answers_of`` reads the logits."""
-        with _evaluating(self):
+        with evaluating(self):
             output: TunerOutput = self(waveform, lengths)
         return output
 
@@ -253,31 +267,3 @@ class SpeechTuner(PreTrainedModel):
         for name, parameter in model.named_parameters():  # and has all of them learn
             parameter.requires_grad_(name in model._learning)
         return (model, info) if output_loading_info else model
-
-
-def _learns(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in module.parameters())
-
-
-def _train_what_learns(encoder: SpeechEncoder) -> None:
-    """Training mode for the blocks and the front modules that learn; what lies between goes with the front."""
-    encoder.eval()
-    front, blocks = (
-        [encoder.get_submodule(name) for name in names] for names in (encoder.front_names, encoder.block_names)
-    )
-    if any(map(_learns, front)):
-        in_parts = {module for part in (*front, *blocks) for module in part.modules()}
-        for module in set(encoder.modules()) - in_parts:
-            module.training = True
-    for part in filter(_learns, (*front, *blocks)):
-        part.train()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

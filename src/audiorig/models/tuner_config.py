@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 from transformers import PreTrainedConfig
 from transformers.utils import ModelOutput
 
-from audiorig.config import HeadConfig, LossConfig, PoolingConfig, TuningConfig
+from audiorig.config import HeadConfig, LossConfig, PoolingConfig, TuningConfig, TuningRun
+from audiorig.data.targets import Target
 from audiorig.models.dev_parts import Parts
 
 
@@ -44,6 +45,26 @@ class TunerConfig(PreTrainedConfig):
         self.seed = seed
         super().__init__(**other)
 
+    @classmethod
+    def of_run(cls, encoder: dict[str, Any], run: TuningRun, targets: Sequence[Target]) -> Self:
+        """That of a run; a rating without the loss coral is only ranked, and has no cutpoints.
+
+        Args:
+            encoder: its description.
+            targets: as ``resolve_targets`` gives them, in the order of the batches' values.
+        """
+        losses = [loss for loss in run.used_losses if loss.targets]
+        stepped = {name for loss in losses if loss.name == "coral" for name in loss.targets}
+        return cls(
+            encoder=encoder,
+            tuning=run.tuning.model_dump(mode="json"),
+            pooling=run.pooling.model_dump(mode="json"),
+            head=run.head.model_dump(mode="json"),
+            targets=[target.to_dict() | {"has_cutpoints": target.name in stepped} for target in targets],
+            losses=[loss.model_dump(mode="json") for loss in losses],
+            seed=run.seed,
+        )
+
 
 @dataclass
 class TunerOutput(ModelOutput):
@@ -55,6 +76,8 @@ class TunerOutput(ModelOutput):
             evaluation also recalls, accuracies and errors.
         logits: of each target: (B, C) of a class; (B, 1) of a binary feature, and of a rating that is
             only ranked; (B, S - 1) of another rating.
+        rows: float32 (B, 2 K), in evaluation, if a loss compares clips: scores, then values of the
+            targets. ``SpeechTuner.means_of_all`` takes those of all clips.
         scores: of each target: what its head says, before the cutpoints of a rating.
         vectors: float32 (B, D').
         attention: float32 (B, N), of a pooling with weights.
@@ -64,6 +87,7 @@ class TunerOutput(ModelOutput):
     loss: Tensor | None = None
     parts: Parts | None = None
     logits: dict[str, Tensor] | None = None
+    rows: Tensor | None = None
     scores: dict[str, Tensor] | None = None
     vectors: Tensor | None = None
     attention: Tensor | None = None

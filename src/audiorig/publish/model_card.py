@@ -12,13 +12,31 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from pydantic import TypeAdapter
 
-from audiorig.config import Corpus, CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.config import (
+    Corpus,
+    CorpusSection,
+    HomeWav2Vec2Run,
+    InfantCryRun,
+    Run,
+    SpeechTuneRun,
+    TuningRun,
+    WaveMAERun,
+)
 from audiorig.config_checks import check, read_yaml
 from audiorig.config_stages import run_name
 from audiorig.errors import DataError
 from audiorig.files import read_json
+from audiorig.publish.answer_tables import answer_tables
 from audiorig.publish.score_tables import score_tables
-from audiorig.report.card import corpus_title, loading, tags, w2v_sentence, without_names
+from audiorig.report.card import (
+    corpus_title,
+    encoder_name,
+    loading,
+    tags,
+    targets_named,
+    w2v_sentence,
+    without_names,
+)
 
 GROUPS = {
     "participant": "participants of whom it heard nothing",
@@ -92,7 +110,7 @@ def read_card_inputs(run_folder: Path) -> CardInputs:
     results = next((place for place in (run_folder, *run_folder.parents) if place.name == "results"), run_folder.parent)
     corpus = results / "corpora" / run.data.corpus
     about = corpus / "corpus.yaml"
-    base = results.parent / "pretrained" / run.model.base if isinstance(run, HomeWav2Vec2Run) else None
+    base_name = _base_name(run)
     return CardInputs(
         name=run_name(run_folder),
         run=run,
@@ -102,8 +120,15 @@ def read_card_inputs(run_folder: Path) -> CardInputs:
         training=read_json(_present(run_folder / "final.ckpt.provenance.json")),
         manifest=_present(corpus / "manifest.parquet"),
         split=read_json(_present(corpus / "splits" / run.data.split / "split_summary.json")),
-        base=read_json(_present(base / "manifest.json")) if base else None,
+        base=read_json(_present(results.parent / "pretrained" / base_name / "manifest.json")) if base_name else None,
     )
+
+
+def _base_name(run: Run) -> str | None:
+    """The entry of config/pretrained.yaml that a run began with, if it did."""
+    if isinstance(run, HomeWav2Vec2Run):
+        return run.model.base
+    return run.encoder.pretrained if isinstance(run, TuningRun) and run.encoder.checkpoint is None else None
 
 
 def _present(path: Path) -> Path:
@@ -120,8 +145,8 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         library_name="transformers",
         license=inputs.run.hub.license,
         base_model=hub_base,
-        pipeline_tag="feature-extraction",
-        tags=[*tags(inputs.run), *([] if hub_base else ["trained-from-scratch"])],
+        pipeline_tag="audio-classification" if isinstance(inputs.run, TuningRun) else "feature-extraction",
+        tags=[*tags(inputs.run), *(["trained-from-scratch"] if _is_from_scratch(inputs) else [])],
     )
     card = ModelCard.from_template(
         data,
@@ -130,7 +155,9 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         what=_what(inputs),
         loading=loading(inputs.run, repo_id),
         training=_training(inputs),
-        scores=score_tables(inputs.scores, inputs.run.experiment),
+        scores=(answer_tables if isinstance(inputs.run, TuningRun) else score_tables)(
+            inputs.scores, inputs.run.experiment
+        ),
         made=_made(inputs),
     )
     return f"{card}\n"
@@ -156,6 +183,13 @@ def _hub_base(inputs: CardInputs) -> str | None:
     return None if base.get("seeded") else base.get("hub_id")
 
 
+def _is_from_scratch(inputs: CardInputs) -> bool:
+    """Whether every weight was a random number once in this project, as far as this run can tell."""
+    if isinstance(inputs.run, TuningRun):
+        return bool((inputs.base or {}).get("seeded"))
+    return _hub_base(inputs) is None
+
+
 def _what(inputs: CardInputs) -> str:
     project = "[audiorig](https://github.com/audiorig/audiorig)"
     corpus = f"{corpus_title(inputs.run, inputs.corpus)} (licence of the audio: {inputs.corpus.license})"
@@ -165,11 +199,25 @@ def _what(inputs: CardInputs) -> str:
             return f"{sentence} {w2v_sentence(inputs.run)}".rstrip()
         case HomeWav2Vec2Run():
             how = "A wav2vec2, pre-trained from random weights"
-            if name := _hub_base(inputs):
-                base = inputs.base or {}
-                origin = f"commit {str(base.get('revision'))[:8]}, licence {base.get('license', 'unknown')}"
-                how = f"[{name}](https://huggingface.co/{name}) ({origin}), its pre-training continued"
+            if _hub_base(inputs):
+                how = f"{_linked_base(inputs)}, its pre-training continued"
             return f"{how} by {project} on: {corpus}."
+        case SpeechTuneRun() | InfantCryRun():
+            how = f"A {inputs.run.encoder.family} from random weights, tuned"
+            if not _is_from_scratch(inputs):
+                how = f"{_linked_base(inputs) if _hub_base(inputs) else _capital(encoder_name(inputs.run))}, tuned"
+            return f"{how} to {targets_named(inputs.run)} by {project} on: {corpus}."
+
+
+def _linked_base(inputs: CardInputs) -> str:
+    """The published model that it went on from, with its commit and licence."""
+    name, base = _hub_base(inputs), inputs.base or {}
+    origin = f"commit {str(base.get('revision'))[:8]}, licence {base.get('license', 'unknown')}"
+    return f"[{name}](https://huggingface.co/{name}) ({origin})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _training(inputs: CardInputs) -> str:

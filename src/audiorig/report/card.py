@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from audiorig.config import CorpusSection, HomeWav2Vec2Run, Run, WaveMAERun
+from audiorig.config import CorpusSection, HomeWav2Vec2Run, InfantCryRun, Run, SpeechTuneRun, TuningRun, WaveMAERun
 
 if TYPE_CHECKING:
     from audiorig.data.pseudonyms import CorpusPseudonyms  # pandas, which is slow to import
@@ -39,6 +39,14 @@ model = Wav2Vec2ForPreTraining.from_pretrained("{where}").eval()
 inputs = extractor(waveform, sampling_rate={rate}, return_tensors="pt")  # float32 (T,), one channel
 with torch.no_grad():
     features = model.wav2vec2(**inputs).last_hidden_state  # (1, N, D), a frame every 20 ms
+```"""
+LOADS_TUNED = """```python
+import audiorig.models  # makes the class known; no remote code is run
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained("{where}").eval()
+output = model.predict(waveform, lengths)  # float32 (B, T) at model.sample_rate_hz, int64 (B,)
+output.logits["{target}"]                  # of each target; model.targets says what they mean
 ```"""
 
 
@@ -82,6 +90,8 @@ def model_card(
 
 def tags(run: Run) -> list[str]:
     """What the Hub files a model under."""
+    if isinstance(run, TuningRun):
+        return ["audio", "audio-classification", run.encoder.family, run.experiment]
     family = ["wav2vec2"] if isinstance(run, HomeWav2Vec2Run) else []
     return ["audio", "self-supervised", *family, run.experiment]
 
@@ -95,6 +105,9 @@ def kind(run: Run, is_from_scratch: bool = False) -> str:
         case HomeWav2Vec2Run():
             what = "random weights" if is_from_scratch else run.model.base
             return f"A wav2vec2 model of {project}, pre-trained on from {what}"
+        case SpeechTuneRun() | InfantCryRun():
+            what = "random weights" if is_from_scratch else encoder_name(run)
+            return f"A {run.encoder.family} model of {project}, tuned from {what} to {targets_named(run)}"
 
 
 def loading(run: Run, where: str) -> str:
@@ -104,6 +117,20 @@ def loading(run: Run, where: str) -> str:
             return LOADS_WAVEMAE.format(where=where, rate=run.data.sample_rate_hz)
         case HomeWav2Vec2Run():
             return LOADS_WAV2VEC2.format(where=where, rate=run.data.sample_rate_hz)
+        case SpeechTuneRun() | InfantCryRun():
+            return LOADS_TUNED.format(where=where, target=next(iter(run.used_targets)))
+
+
+def encoder_name(run: TuningRun) -> str:
+    """What a run was tuned from. Somebody's own folder has no name that says anything to others."""
+    if run.encoder.checkpoint is None and run.encoder.pretrained is not None:
+        return run.encoder.pretrained
+    return "a checkpoint of its own" if run.encoder.run is None else f"the model of run {run.encoder.run}"
+
+
+def targets_named(run: TuningRun) -> str:
+    """What a run predicts, with its kinds."""
+    return ", ".join(f"{name} ({target.kind})" for name, target in run.used_targets.items())
 
 
 def corpus_title(run: Run, corpus: CorpusSection) -> str:

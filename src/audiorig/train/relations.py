@@ -7,7 +7,6 @@ al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup", 
 both passes must drop the same units, so the first one begins with the random state of the second.
 """
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -33,7 +32,7 @@ def relate(model: PreTrainedModel, batches: list[dict[str, Any]]) -> None:
     for batch in batches:
         batch["num_observed"] = num_observed
     is_whole = len(values) == len(batches[0]["values"])
-    if not is_whole and any(term.compares_clips for term in tuner.terms):
+    if not is_whole and tuner.compares_clips:
         others = {"scores": _of_all_ranks(first_scores(tuner, batches)), "values": values}
         for batch in batches:
             batch["others"] = others
@@ -41,27 +40,21 @@ def relate(model: PreTrainedModel, batches: list[dict[str, Any]]) -> None:
 
 @torch.no_grad()
 def first_scores(tuner: SpeechTuner, batches: list[dict[str, Any]]) -> Tensor:
-    """Scores float32 (n, K) on the CPU, 0 where a target is not ranked, of all clips of this rank.
+    """Scores float32 (n, K) on the CPU, of all clips of this rank.
 
     They are those that training is about to compute: the random state is left as it was found, and
     from there the micro-batches draw in the same order.
     """
-    ranked = {name for term in tuner.terms if term.compares_clips for name in term.losses}
     was_training, device = tuner.training, next(tuner.parameters()).device
     tuner.train()
     found = []
     with random_state_fence():
         for batch in batches:
             scores = tuner(batch["waveform"].to(device), batch["lengths"].to(device)).scores
-            found.append(_table(tuner, scores, ranked))
+            found.append(tuner.score_table(scores))
     tuner.train(was_training)
+    torch.clear_autocast_cache()  # it may hold weights cast without a graph, which training would then take
     return torch.cat(found).cpu()
-
-
-def _table(tuner: SpeechTuner, scores: Mapping[str, Tensor], ranked: set[str]) -> Tensor:
-    columns = [scores[target.name][:, 0] for target in tuner.targets]
-    is_ranked = [target.name in ranked for target in tuner.targets]
-    return torch.stack([each if chosen else 0 * each for each, chosen in zip(columns, is_ranked, strict=True)], dim=1)
 
 
 def _of_all_ranks(rows: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ and infants have habits in the very same things: so whoever knows the infant gue
 None of this claims to be how infants cry; it is a corpus with a known answer.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.signal
 
-from audiorig.data.channel import draw_gain_db
+from audiorig.data.channel import LOWEST_FREQUENCY_HZ, draw_gain_db
 from audiorig.randomness import keyed_generator
 
 FloatArray = npt.NDArray[np.float64]
@@ -28,6 +29,7 @@ PAUSE_SEC = (0.1, 0.4)
 F0_HZ = (300.0, 600.0)  # of a burst, on average
 BASE_F0_HZ = (350.0, 510.0)
 HIGHEST_HZ = 7000.0
+GAIN_STEP = 64  # samples
 # An infant's first three formants, in hertz, and how far infants differ.
 FORMANTS_HZ = np.array([1100.0, 2900.0, 4900.0])
 FORMANT_SPREAD = 0.16
@@ -83,8 +85,8 @@ REASONS: dict[Cause, Manner] = {
 }
 # One standard deviation of infants' habits.
 SPREAD = Manner(pitch=1.0, rise=1.2, peak=0.12, fall=1.5, burst=0.2, pause=0.25, rough=0.2, breath=0.2)
-# What is added up in a burst. With the reason at 1, log-mel statistics told reasons of unknown infants at a UAR of
-# 0.71 of 0.94 by clip, and there was little to show; at 0.3 it was 0.28, next to chance.
+# How much of a reason there is in a burst. Unweighted recall of a linear model on log-mel statistics, by infant and by
+# clip, mean of three corpora with five splits each: .34 and .79 at 0.65, .46 and .85 at 0.85, .56 and .86 at 0.95.
 REASON_WEIGHT = 0.85
 CLIP_WEIGHT = 0.5
 BURST_WEIGHT = 0.4
@@ -175,11 +177,11 @@ def record(cry: FloatArray, infant: Infant, seed: int, generator: np.random.Gene
     tail *= 10 ** (-room.uniform(*DIRECT_TO_REVERBERANT_DB) / 20) / np.sqrt(np.sum(tail**2))
     tail[0] += 1
     heard = scipy.signal.fftconvolve(cry, tail)[: len(cry)]
-    hz = np.maximum(scipy.fft.rfftfreq(len(cry), 1 / SAMPLE_RATE_HZ), 60.0)
     noise_db, slope = room.uniform(*NOISE_DB), room.uniform(*NOISE_SLOPE_DB_PER_OCTAVE)
-    noise = _shaped(generator.standard_normal(len(cry)), slope * np.log2(hz / 1000))
+    noise = _shaped(generator.standard_normal(len(cry)), lambda hz: slope * np.log2(hz / 1000))
     noise *= _rms(heard) * 10 ** (noise_db / 20) / _rms(noise)
-    recorded = _shaped(heard + noise, draw_gain_db(hz, keyed_generator("cry-microphone", seed, infant.name)))
+    microphone = keyed_generator("cry-microphone", seed, infant.name)
+    recorded = _shaped(heard + noise, lambda hz: draw_gain_db(hz, microphone))
     level_db = room.uniform(*LEVEL_DBFS) + generator.normal(0, CLIP_LEVEL_DB)
     recorded *= 10 ** (level_db / 20) / _rms(recorded)
     scaled: FloatArray = recorded * min(1.0, PEAK / float(np.abs(recorded).max()))
@@ -188,7 +190,8 @@ def record(cry: FloatArray, infant: Infant, seed: int, generator: np.random.Gene
 
 def _rhythm(manner: Manner, generator: np.random.Generator) -> list[tuple[float, float]]:
     """Lengths of bursts and of the pauses behind them, which add up to a clip's length."""
-    burst_sec, pause_sec = MEAN_BURST_SEC * np.exp(manner.burst), MEAN_PAUSE_SEC * np.exp(manner.pause)
+    burst_sec = np.clip(MEAN_BURST_SEC * np.exp(manner.burst), *BURST_SEC)
+    pause_sec = np.clip(MEAN_PAUSE_SEC * np.exp(manner.pause), *PAUSE_SEC)
     wanted = generator.uniform(*CLIP_SEC)
     num_bursts = int(np.clip(round(wanted / (burst_sec + pause_sec)), *BURSTS))
     bursts = np.clip(burst_sec * np.exp(generator.normal(0, 0.12, num_bursts)), *BURST_SEC)
@@ -208,26 +211,37 @@ def _melody(way: FloatArray, manner: Manner) -> FloatArray:
 
 
 def _harmonics(infant: Infant, f0: FloatArray, phase: FloatArray) -> FloatArray:
-    sound = np.zeros(len(f0))
+    """Sum over k of gain(k f0) sin(k phase), (T,), up to ``HIGHEST_HZ``.
+
+    Gains are computed every few samples, and sin(k phase) = 2 cos(phase) sin((k - 1) phase) - sin((k - 2) phase):
+    together a quarter of the time that the plain sum takes.
+    """
+    time = np.arange(len(f0))
+    coarse = np.minimum(np.arange(0, len(f0) + GAIN_STEP, GAIN_STEP), len(f0) - 1)
+    sound, before, sine, twice_cosine = np.zeros(len(f0)), np.zeros(len(f0)), np.sin(phase), 2 * np.cos(phase)
     for harmonic in range(1, int(HIGHEST_HZ / f0.min()) + 1):
-        hz = harmonic * f0
-        sound += np.where(hz < HIGHEST_HZ, _tract(infant, hz), 0) * np.sin(harmonic * phase)
+        hz = harmonic * f0[coarse]
+        sound += np.interp(time, coarse, np.where(hz < HIGHEST_HZ, _tract(infant, hz), 0)) * sine
+        before, sine = sine, twice_cosine * sine - before
     return sound
 
 
 def _tract(infant: Infant, hz: FloatArray) -> FloatArray:
     """Gain of an infant's voice and vocal tract at frequencies (T,)."""
+    gain: FloatArray = _resonances(infant, hz) * (hz / 500) ** (infant.tilt / 20 / np.log10(2))
+    return gain
+
+
+def _resonances(infant: Infant, hz: FloatArray) -> FloatArray:
+    """Gain of the vocal tract alone."""
     distance = (hz[:, None] - np.array(infant.formants_hz)) / (0.5 * FORMANT_WIDTH_HZ)
-    resonances = 0.1 + (1 / np.sqrt(1 + distance**2)).sum(axis=1)
-    gain: FloatArray = resonances * (hz / 500) ** (infant.tilt / 20 / np.log10(2))
+    gain: FloatArray = 0.1 + (1 / np.sqrt(1 + distance**2)).sum(axis=1)
     return gain
 
 
 def _breath(infant: Infant, num_samples: int, generator: np.random.Generator) -> FloatArray:
     """Noise through the vocal tract, of RMS 1."""
-    hz = np.maximum(scipy.fft.rfftfreq(num_samples, 1 / SAMPLE_RATE_HZ), 60.0)
-    resonances = _tract(infant, hz) * (hz / 500) ** (-infant.tilt / 20 / np.log10(2))
-    noise = _shaped(generator.standard_normal(num_samples), 20 * np.log10(resonances))
+    noise = _shaped(generator.standard_normal(num_samples), lambda hz: 20 * np.log10(_resonances(infant, hz)))
     return noise / _rms(noise)
 
 
@@ -246,9 +260,12 @@ def _slow_noise(num_samples: int, rate_hz: float, generator: np.random.Generator
     return noise
 
 
-def _shaped(sound: FloatArray, gain_db: FloatArray) -> FloatArray:
-    shaped: FloatArray = scipy.fft.irfft(scipy.fft.rfft(sound) * 10 ** (gain_db / 20), len(sound))
-    return shaped
+def _shaped(sound: FloatArray, gain_db: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """A sound (T,) behind a filter, of which the gain in dB is known at each frequency."""
+    padded = scipy.fft.next_fast_len(len(sound), real=True)
+    hz = np.maximum(scipy.fft.rfftfreq(padded, 1 / SAMPLE_RATE_HZ), LOWEST_FREQUENCY_HZ)
+    shaped: FloatArray = scipy.fft.irfft(scipy.fft.rfft(sound, padded) * 10 ** (gain_db(hz) / 20), padded)
+    return shaped[: len(sound)]
 
 
 def _rms(sound: FloatArray) -> float:

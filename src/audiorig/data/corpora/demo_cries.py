@@ -76,8 +76,10 @@ def apportion(total: int, weights: np.ndarray) -> list[int]:
     """Whole numbers that are proportional to weights as nearly as they can be (largest remainders), at least 1."""
     exact = total * weights / weights.sum()
     counts = np.maximum(np.floor(exact).astype(int), 1)
-    while (missing := total - counts.sum()) != 0:
-        counts[np.argmax(missing * (exact - counts))] += np.sign(missing)
+    while counts.sum() < total:
+        counts[np.argmax(exact - counts)] += 1
+    while counts.sum() > total:
+        counts[np.argmax(np.where(counts > 1, counts - exact, -np.inf))] -= 1
     return [int(count) for count in counts]
 
 

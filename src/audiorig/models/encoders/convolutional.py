@@ -21,6 +21,7 @@ from transformers import (
     WavLMConfig,
     WavLMModel,
 )
+from transformers.masking_utils import create_bidirectional_mask
 
 from audiorig.models.encoders.base import SpeechEncoder, output_of, padding_of, seen_keys, with_prompts
 from audiorig.models.encoders.wavlm_attention import GatedAttention
@@ -54,7 +55,7 @@ class ConvolutionalEncoder(SpeechEncoder):
 
     def __init__(self, body: PreTrainedModel, sample_rate_hz: int, do_normalize: bool) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.training = body, body.training
         self.config = body.config
         self.family = self.config.model_type
         self.width, self.num_blocks = self.config.hidden_size, self.config.num_hidden_layers
@@ -119,11 +120,12 @@ class ConvolutionalEncoder(SpeechEncoder):
 
     def _blocks(self, tokens: Tensor, is_padding: Tensor) -> list[Tensor]:
         """What enters the first block, then the output of each; no query sees padding."""
-        mask: Tensor | None = seen_keys(is_padding)
-        if mask is not None and self.family == "wavlm":
-            mask = torch.zeros_like(mask, dtype=tokens.dtype).masked_fill(~mask, -torch.inf)
-        elif mask is not None:
-            mask = mask.expand(-1, -1, tokens.shape[1], -1)
+        seen = seen_keys(is_padding)
+        mask: Any = None
+        if seen is not None and self.family == "wavlm":
+            mask = torch.zeros_like(seen, dtype=tokens.dtype).masked_fill(~seen, -torch.inf)
+        elif seen is not None:  # in the form that the attention wants for which the network is set up
+            mask = create_bidirectional_mask(config=self.config, inputs_embeds=tokens, attention_mask=seen[:, 0, 0])
         layers, position_bias = [tokens], None
         for block in self.body.encoder.layers:
             if self.family == "wavlm":

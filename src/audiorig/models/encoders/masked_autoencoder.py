@@ -48,7 +48,7 @@ class MaskedAutoencoder(SpeechEncoder):
     def __init__(self, body: PatchEncoder) -> None:
         super().__init__()
         body.encoder_token = None
-        self.body = body
+        self.body, self.training = body, body.training
         self.config = body.config
         self.width, self.num_blocks = body.shape.width, body.shape.depth
         self.num_frames = PatchFrames(body.stft.hop, body.shape.stride)

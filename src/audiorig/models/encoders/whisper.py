@@ -60,7 +60,7 @@ class WhisperEncoder(SpeechEncoder):
 
     def __init__(self, body: Network, sample_rate_hz: int, pad_to_30s: bool = False) -> None:
         super().__init__()
-        self.body = body
+        self.body, self.training = body, body.training
         self.body.embed_positions = FixedPositions(body.embed_positions.weight)
         self.config = body.config
         self.width, self.num_blocks = self.config.d_model, self.config.encoder_layers
