@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from audiorig.config_checks import EXPERIMENTS
 from audiorig.config_docs import readme, schemas
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
@@ -26,7 +27,7 @@ def test_every_setting_has_a_meaning() -> None:
 def test_schemas_know_extends_and_refuse_typos() -> None:
     run = json.loads(schemas()["run.json"])
     kinds = [run["$defs"][each["$ref"].rpartition("/")[2]] for each in run["anyOf"]]
-    assert len(kinds) == 2
+    assert len(kinds) == len(EXPERIMENTS)
     for kind in kinds:
         assert "extends" in kind["properties"]
         assert kind["additionalProperties"] is False

@@ -26,7 +26,7 @@ LAYERS = [
     {"experiments"},
     {"report"},
     {"publish"},
-    {"doctor", "__main__"},
+    {"doctor", "predict", "__main__"},
 ]
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 

@@ -102,3 +102,36 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, content: str 
         (tmp_path / "replaced.json").write_text(content)
     with pytest.raises(DataError, match=r"replaced\.json"):
         ledger(tmp_path).load(tmp_path)
+
+
+def test_a_training_side_that_went_bad(tmp_path: Path) -> None:
+    """From damaged files to the count, through batches."""
+    import numpy as np
+    import soundfile
+
+    from audiorig.config import ClipConfig
+    from audiorig.data.clips import ClipCollate, ClipDataset
+
+    names = [f"{row}.wav" for row in range(10)]
+    for row, name in enumerate(names):
+        soundfile.write(tmp_path / name, 0.1 * np.random.default_rng(row).standard_normal(800), 8000)
+    rows = pd.DataFrame({"wav_path": names, "duration_sec": 0.1, "sample_rate": 8000})
+    rows.to_feather(tmp_path / "train.arrow", compression="uncompressed")
+    for bad in (4, 5, 9):
+        (tmp_path / names[bad]).write_bytes(b"no audio")
+    settings = ClipConfig(corpus="clips", split="mine", max_unreadable_share=0.3)
+    clips = ClipDataset(tmp_path / "train.arrow", tmp_path, settings, (), 8000, 0, side="train")
+    counted = ReplacedClips(clips)
+    for first in (0, 5):
+        counted.note(ClipCollate()([clips[0, item] for item in range(first, first + 5)])["seen"])
+    assert counted.rows == [4, 5, 9]
+    assert counted.numbers() == {"replaced_clips": 3.0}
+    strict = ReplacedClips(
+        ClipDataset(
+            *(tmp_path / "train.arrow", tmp_path, settings.model_copy(update={"max_unreadable_share": 0.2})),
+            *((), 8000, 0),
+            side="train",
+        )
+    )
+    with pytest.raises(DataError, match=r"3 of its 10 clips .*: 4\.wav, 5\.wav, 9\.wav"):
+        strict.note(ClipCollate()([clips[0, item] for item in (0, 4, 9)])["seen"])

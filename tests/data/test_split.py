@@ -275,7 +275,7 @@ def test_copies_are_clips_of_their_own_where_clips_are_dealt_out() -> None:
     sides = split(rows, group="clip", copies=3)
     everything = pd.concat(sides.values())
     assert len(everything) == 4 * len(rows)
-    assert everything.groupby("wav_path")["copy"].apply(sorted).map(tuple).eq((0, 1, 2, 3)).all()
+    assert everything.groupby("wav_path")["copy"].apply(sorted).tolist() == [[0, 1, 2, 3]] * len(rows)
     names = everything["wav_path"].where(
         everything["copy"] == 0, everything["wav_path"] + "#" + everything["copy"].map(str)
     )

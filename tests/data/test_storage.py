@@ -29,7 +29,7 @@ from audiorig.data.listing import list_stored, read_listing, write_listing
 from audiorig.data.manifest import assemble_manifest, build_manifest, list_corpus, read_table, scan_corpus
 from audiorig.data.object_store import StorageError, StoredObject
 from audiorig.data.split import split_manifest, write_split
-from audiorig.data.storage import INCOMING, AudioRoot, audio_root, is_copy
+from audiorig.data.storage import INCOMING, AudioRoot, audio_root, is_copy, remove_leftovers
 from audiorig.data.validate import validate_corpus
 from audiorig.errors import ConfigError
 
@@ -240,7 +240,7 @@ def test_a_server_that_is_gone_is_named_with_the_object(store: Store, root: Audi
     with pytest.raises(StorageError, match=r"s3://recordings/clips: cannot be listed"):
         list_stored(URL, (".wav",))
     assert not list(root.folder.rglob("*.wav"))
-    assert not list((root.folder / INCOMING).iterdir())
+    assert not list((root.folder / INCOMING).glob("*.aside"))
 
 
 def test_an_object_that_is_not_there_and_a_bucket_that_is_not(store: Store, root: AudioRoot) -> None:
@@ -264,7 +264,7 @@ def test_a_full_disk_is_told_from_a_trouble_of_the_store(
         patch.setattr(object_store._filesystem(URL), "get_file", full)
         with pytest.raises(StorageError, match=r"0\.wav: cannot be kept in .*: No space left.*make room"):
             root.local("voice-0/0.wav")
-    assert not list((root.folder / INCOMING).iterdir())
+    assert not list((root.folder / INCOMING).glob("*.aside"))
     assert root.local("voice-0/0.wav").read_bytes() == wav(0)
 
 
@@ -346,6 +346,7 @@ def fetch_in_child(root: AudioRoot) -> None:
 def test_forked_processes_fetch_at_the_same_time(store: Store, root: AudioRoot) -> None:
     """The parent has used its filesystem before: its event loop is not in the children."""
     root.local("voice-0/0.wav")
+    store.requests.clear()
     context = multiprocessing.get_context("fork")
     children = [context.Process(target=fetch_in_child, args=(root,)) for _ in range(3)]
     for child in children:
@@ -353,7 +354,9 @@ def test_forked_processes_fetch_at_the_same_time(store: Store, root: AudioRoot) 
     for child in children:
         child.join(30)
     assert [child.exitcode for child in children] == [0, 0, 0]
-    assert sorted(path.name for path in root.folder.rglob("*") if path.is_file()) == [f"{i}.wav" for i in range(5)]
+    held = [path for path in root.folder.rglob("*") if path.is_file() and not path.name.startswith("lock-")]
+    assert sorted(path.name for path in held) == [f"{index}.wav" for index in range(5)]
+    assert sum(request.startswith("GET") for request in store.requests) == 4  # each of the others once
 
 
 def test_a_root_is_pickled_without_its_connections(store: Store, root: AudioRoot) -> None:
@@ -513,3 +516,15 @@ def test_google_storage_goes_through_the_same_code(tmp_path: Path, monkeypatch: 
     assert list(manifest["object_etag"]) == [str(len(wav(index, 1600 + index))) for index in range(3)]
     assert list(manifest["wav_path"]) == ["0.wav", "1.wav", "2.wav"]
     assert (root.folder / "2.wav").read_bytes() == wav(2, 1602)
+
+
+def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path: Path) -> None:
+    root = AudioRoot(tmp_path, URL)
+    for name in ("old.aside", "new.aside", "lock-7"):
+        path = tmp_path / INCOMING / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        if name != "new.aside":
+            os.utime(path, (0, 0))
+    remove_leftovers(root)
+    assert sorted(path.name for path in (tmp_path / INCOMING).iterdir()) == ["lock-7", "new.aside"]

@@ -8,7 +8,7 @@ from audiorig.evaluate.folds import Fold
 from audiorig.evaluate.intervals import Resampling
 from audiorig.evaluate.metrics import classification_scores
 from audiorig.evaluate.probe import (
-    _fit,
+    fit_logistic,
     linear_probe,
     majority_probe,
     neighbour_probe,
@@ -164,7 +164,7 @@ def test_the_training_span_gives_the_predictions_of_all_features(penalty: float)
     exact = LogisticRegression(C=penalty, tol=1e-10, max_iter=10_000)
     full = exact.fit(ready[train], classes).decision_function(ready[others])
     assert exact.fit(turned[train], classes).decision_function(turned[others]) == pytest.approx(full, abs=1e-5)
-    assert np.array_equal(_fit(turned[train], classes, penalty).predict(turned[others]), full.argmax(1))
+    assert np.array_equal(fit_logistic(turned[train], classes, penalty).predict(turned[others]), full.argmax(1))
 
 
 def test_few_features_are_left_as_they_are() -> None:

@@ -105,12 +105,12 @@ def test_coral_by_hand() -> None:
 
 def test_coral_weighs_items_by_their_step() -> None:
     target = rating_of(3, weights=(1.0, 2.0, 4.0))
-    logits = logits_of(3, 2)
-    each = [
-        loss_of(term_of("coral", target), target, logits[[i]], [v], torch.zeros(1, 1)) for i, v in enumerate([0, 2, 1])
-    ]
-    loss = loss_of(term_of("coral", target), target, logits, [0, 2, 1], torch.zeros(3, 1))
-    assert float(loss) == pytest.approx(float(each[0] + 4 * each[1] + 2 * each[2]) / 7)
+    term, logits, values = term_of("coral", target), logits_of(3, 2).detach(), [0, 2, 1]
+    first, second, third = (
+        float(loss_of(term, target, logits[[item]], [value], torch.zeros(1, 1))) for item, value in enumerate(values)
+    )
+    loss = loss_of(term, target, logits, values, torch.zeros(3, 1))
+    assert float(loss) == pytest.approx((first + 4 * second + 2 * third) / 7)
 
 
 def ranking_by_definition(scores: Tensor, values: list[float], margin: float) -> Tensor:

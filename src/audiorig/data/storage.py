@@ -8,18 +8,21 @@ with all copies there, the store is not needed at all. (Tags in files beside the
 the number of files, which clusters count; extended attributes do not work on every disk. Where a
 disk keeps whole seconds only, size and seconds alone are compared.)
 
-Two processes that fetch one object at the same time both fetch it, and the second copy takes the
-place of the first; the threads of one process wait for each other.
+Threads and processes that want one object at the same time wait for the first of them. Where a disk
+locks no files they all fetch it, and the last copy takes the place of the others, which is as good.
 """
 
+import fcntl
 import hashlib
 import os
 import secrets
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -36,7 +39,8 @@ from audiorig.files import flush_to_disk
 if TYPE_CHECKING:
     import pandas as pd
 
-INCOMING = ".incoming"  # what is being fetched; of a killed process something may stay
+INCOMING = ".incoming"  # locks, and what is being fetched; of a killed process something may stay
+ASIDE = ".aside"
 STALE_SEC = 24 * 3600.0
 NUM_AHEAD = 64  # objects that are being fetched or wait to be
 NUM_THREADS = 16
@@ -148,9 +152,15 @@ class AudioRoot:
             return path
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise StorageError(f"{self.url}/{wanted.name}: its name leads out of the corpus; it is not fetched")
-        with _locks.of(path):
-            if not is_copy(path, wanted):  # another thread was faster
-                _fetch(self.url, wanted, path, self.folder / INCOMING)
+        incoming = self.folder / INCOMING
+        try:
+            incoming.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locks.held(wanted.name, incoming):
+                if not is_copy(path, wanted):  # another was faster
+                    _fetch(self.url, wanted, path, incoming)
+        except OSError as error:
+            raise disk_error(f"{self.url}/{wanted.name}", path, error) from None
         return path
 
 
@@ -201,12 +211,7 @@ def _digest(etag: str) -> int:
 def _fetch(url: str, wanted: StoredObject, path: Path, incoming: Path) -> None:
     """Put a copy of an object into its place, whole."""
     name = f"{url}/{wanted.name}"
-    try:
-        incoming.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(name, path, error) from None
-    aside = incoming / secrets.token_hex(12)  # no process' number: machines may share a cache
+    aside = incoming / f"{secrets.token_hex(12)}{ASIDE}"  # no process' number: machines may share a cache
     try:
         download(url, wanted.name, aside)
         # Asked afterwards: what is still there as it was listed was so while it was read.
@@ -216,8 +221,6 @@ def _fetch(url: str, wanted: StoredObject, path: Path, incoming: Path) -> None:
         os.utime(aside, ns=(time.time_ns(), 1000 * stamp))
         flush_to_disk(aside)
         os.replace(aside, path)
-    except OSError as error:
-        raise disk_error(name, path, error) from None
     finally:
         aside.unlink(missing_ok=True)
 
@@ -235,12 +238,10 @@ def _check_same(name: str, wanted: StoredObject, found: StoredObject, num_bytes:
 
 def remove_leftovers(root: AudioRoot) -> None:
     """Delete what processes that were killed left behind while they fetched."""
-    for path in (root.folder / INCOMING).glob("*"):
-        try:
+    for path in (root.folder / INCOMING).glob(f"*{ASIDE}"):
+        with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > STALE_SEC:
                 path.unlink()
-        except FileNotFoundError:
-            pass
 
 
 def _result(coming: Path | Future[Path]) -> Path:
@@ -248,18 +249,29 @@ def _result(coming: Path | Future[Path]) -> Path:
 
 
 class _Locks:
-    """Locks of paths, a bounded number; a forked child begins with fresh ones."""
+    """Who fetches an object, of all threads and processes that want it: an archive of gigabytes should come once.
 
-    def __init__(self, count: int = 256) -> None:
-        self.count = count
+    A bounded number of locks, each a thread's and a file's; a forked child begins with fresh ones.
+    Disks that lock no files are put up with: then two processes may fetch the same.
+    """
+
+    COUNT = 1024
+
+    def __init__(self) -> None:
         self._begin_anew()
         os.register_at_fork(after_in_child=self._begin_anew)
 
     def _begin_anew(self) -> None:
-        self._all = [threading.Lock() for _ in range(self.count)]
+        self._of_threads = [threading.Lock() for _ in range(self.COUNT)]
 
-    def of(self, path: Path) -> threading.Lock:
-        return self._all[hash(path) % self.count]
+    @contextmanager
+    def held(self, name: str, folder: Path) -> Iterator[None]:
+        """Hold the lock of an object; ``folder`` has the files."""
+        number = zlib.crc32(name.encode()) % self.COUNT
+        with self._of_threads[number], (folder / f"lock-{number}").open("ab") as file:
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 _locks = _Locks()

@@ -148,7 +148,7 @@ class SpeechTuner(PreTrainedModel):
         """Training mode for what learns: a part of the encoder that stays as it is has no dropout."""
         super().train(mode)
         if mode:
-            train_whatlearns(self.encoder)
+            train_what_learns(self.encoder)
         return self
 
     # --------------------------------------------------------------- forward
