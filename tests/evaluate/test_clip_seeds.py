@@ -61,7 +61,7 @@ def test_means_and_confusions_over_seeds_by_hand() -> None:
     assert of(rows, "infantcry minus majority", "accuracy")["value"] == pytest.approx(0.75 - 1 / 3, abs=1e-6)
     assert summed_confusion(tables, REASON).tolist() == [[3, 1, 0], [0, 4, 0], [2, 0, 2]]
     row = of(rows, "infantcry", "recall/pain")
-    assert (row["n"], row["num_groups"], row["seeds"], row["interval_over"]) == (2, 2, [0, 1], "groups")
+    assert (row["n"], row["num_groups"], row["seeds"], row["interval_over"]) == (2, 2, [0, 1], "clips")
     assert row["low"] <= row["value"] <= row["high"] <= 1
 
 

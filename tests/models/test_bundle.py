@@ -162,6 +162,7 @@ def test_what_is_in_it(project: Path, tmp_path: Path) -> None:
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     adapter = {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"}
     assert files == {"bundle.json", "head.safetensors", "seal.json"} | adapter
+    assert len({(folder / name).stat().st_mode for name in files}) == 1  # safetensors' own is for its owner alone
     weights = load_file(folder / "head.safetensors")
     of_encoder = {name for name in weights if name.startswith("encoder.")}
     assert of_encoder and all("encoder.layers.1." in name for name in of_encoder)  # the last of two, and no other

@@ -172,10 +172,16 @@ def test_equal_frames_have_no_deviation_and_no_gradient_of_it() -> None:
     assert frames.grad.abs().max() == 0
 
 
-def test_half_precision_is_pooled_in_full() -> None:
-    found = one([[1.0, 2.0]] * 3000)
-    half = found._replace(features=found.features.bfloat16())
-    assert Pooling(PoolingConfig(kind="sum"), 2, 1)(half).vectors[0].tolist() == [3000, 6000]
+@pytest.mark.parametrize("layers", ["last", "weighted"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_is_pooled_in_full(kind, layers) -> None:
+    pool, found = pooling(kind, layers), output(padding=4)
+    half = found._replace(features=found.features.bfloat16(), layers=tuple(each.bfloat16() for each in found.layers))
+    full = half._replace(features=half.features.float(), layers=tuple(each.float() for each in half.layers))
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = pool(half).vectors
+    assert vectors.dtype == torch.float32
+    assert torch.equal(vectors, pool(full).vectors)
 
 
 # ---------------------------------------------------------------------- errors

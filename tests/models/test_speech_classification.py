@@ -158,6 +158,19 @@ def test_layers_and_attentions_where_they_are_asked_for(base: Path) -> None:
         silent(values, mask, output_attentions=True)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_it_trains_in_half_precision(base: Path, dtype: torch.dtype) -> None:
+    values, mask = waveforms()
+    model = load(base).train()
+    model.activation_checkpointing_enable({"use_reentrant": False})
+    with torch.autocast("cpu", dtype):
+        loss = model(values, mask, labels=torch.tensor([0, 1, 2])).loss
+    loss.backward()
+    assert loss.isfinite()
+    gradients = {name for name, weight in model.named_parameters() if weight.grad is not None}
+    assert gradients == {name for name, _ in model.named_parameters() if "masked_spec_embed" not in name}
+
+
 def test_the_head_has_one_hidden_layer_with_tanh() -> None:
     head = Wav2Vec2ClassificationHead(Wav2Vec2Config(hidden_size=4, num_labels=3, final_dropout=0.5)).eval()
     vectors = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))

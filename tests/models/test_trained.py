@@ -135,6 +135,25 @@ def test_any_form_of_either_family_can_be_embedded(run, published) -> None:
     assert config_digest(load_any(published)) != config_digest(load_any(run))
 
 
+@pytest.mark.parametrize("family", ["hubert", "wavlm"])
+def test_other_convolutional_families_are_read_too(family, tmp_path) -> None:
+    settings = {name: value for name, value in TINY.items() if "code" not in name}
+    make_seeded(SeededConfig(seeded=family, settings=settings), tmp_path / "model")
+    for load in (load_encoder, load_any):
+        encoder = load(tmp_path)
+        assert isinstance(encoder, ConvolutionalEncoder) and encoder.family == family
+    path = tmp_path / "model" / "config.json"
+    one = config_digest(load_any(tmp_path))
+    (tmp_path / "model" / "manifest.json").unlink()
+    changed = {"hubert": "feat_proj_layer_norm", "wavlm": "max_bucket_distance"}[family]
+    write_json(path, {**read_json(path), changed: 77 if family == "wavlm" else False})
+    if family == "hubert":  # whose projection then has no norm, so that the file's has no place
+        with pytest.raises(DataError, match="weights have no place in the hubert"):
+            load_any(tmp_path)
+    else:
+        assert config_digest(load_any(tmp_path)) != one
+
+
 def test_another_way_of_input_is_another_encoder(published) -> None:
     one = config_digest(load_any(published))
     (published / "model" / "manifest.json").unlink()

@@ -2,7 +2,10 @@
 
 import importlib.util
 import logging
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from transformers import TrainerCallback
 from audiorig.config import TrainConfig
 from audiorig.errors import ConfigError, ResumeError, Unfinished
 from audiorig.files import read_json, write_json
+from audiorig.randomness import keyed_generator
 from audiorig.train import checkpoints
 from audiorig.train.fit import run_fingerprint
 
@@ -83,7 +87,7 @@ def test_a_run_ends_early_with_its_best_weights(tmp_path: Path, caplog: pytest.L
     last = load_file(tmp_path / "checkpoints" / "step-12" / "model.safetensors")
     assert not torch.equal(last["outer.weight"], experiment.model.state_dict()["outer.weight"])
     assert "stopped early at step 12 of 14: eval_planted has not gained more than 0 in 3 evaluations" in caplog.text
-    assert "the best weights are those of step 6: eval_planted 2" in caplog.text
+    assert "the weights are those of step 6, the best one: eval_planted 2" in caplog.text
     assert "train, stops at step 12 early" in capsys.readouterr().err
 
 
@@ -319,6 +323,27 @@ def test_two_ranks_stop_and_keep_as_one(fork_ranks: Callable, tmp_path: Path) ->
     assert steps_of(tmp_path / "whole") == [6, 10, 12]
 
 
+@pytest.mark.slow
+def test_kills_at_any_time_change_nothing(whole, tmp_path: Path) -> None:
+    """kill -9 a little later each time, in forks of this process, until one gets through."""
+    if torch.cuda.is_initialized():
+        pytest.skip("CUDA is in use: no process can be forked")
+    generator, kills, code = keyed_generator("kills"), 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        pid = os.fork()
+        if pid == 0:
+            toy_fit(tmp_path, **OPTIONS)
+            os._exit(0)
+        time.sleep(float(generator.uniform(0.1, 0.4 + 0.05 * kills)))
+        os.kill(pid, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        kills += code == -signal.SIGKILL
+    assert kills > 2
+    history, experiment = toy_fit(tmp_path, **OPTIONS)
+    assert history == whole[1]
+    require_weights(experiment, whole[0] / "checkpoints" / "step-6")
+
+
 def test_a_step_that_comes_out_otherwise_is_saved_anew(whole, tmp_path: Path) -> None:
     """An older life, on other ranks perhaps, has left the best step behind with another evaluation of it."""
     for cut in (4, 3):
@@ -332,7 +357,9 @@ def test_a_step_that_comes_out_otherwise_is_saved_anew(whole, tmp_path: Path) ->
     state["log_history"][-1]["eval_error"] += 0.001
     write_json(aside / "trainer_state.json", state)
     (aside / "model.safetensors").write_bytes((tmp_path / "older" / "step-4" / "model.safetensors").read_bytes())
+    (aside / checkpoints.SEAL).unlink()
     checkpoints.seal(aside, other, 6, read_json(other / checkpoints.SEAL)["fingerprint"])
+    assert checkpoints.broken_because(other) is None
     history, experiment = toy_fit(tmp_path, resume_from=tmp_path / "older" / "step-4", **OPTIONS)
     assert history == whole[1]
     require_weights(experiment, whole[0] / "checkpoints" / "step-6")

@@ -167,7 +167,11 @@ def test_steps_without_a_finite_gradient_are_waited_for(tmp_path) -> None:
 
 
 def test_half_precision_does_not_hide_a_small_move(tmp_path) -> None:
-    """The trainer wraps the model's forward: its answers come out rounded."""
+    """The trainer wraps the model's forward: a half that has moved by 1e-6 would be a half again."""
+
+    def set_to_halves(model: nn.Module) -> None:
+        for parameter in model.parameters():
+            parameter.data.fill_(0.5)
 
     def answers(model: nn.Module, batch: dict[str, Tensor]) -> Tensor:
         model.temperature, before = 0.0, model.temperature  # which moves by itself
@@ -177,7 +181,7 @@ def test_half_precision_does_not_hide_a_small_move(tmp_path) -> None:
         return loss[None]
 
     gate = GradientGate(Asked().batch, answers, patience=1)
-    fit_toy(tmp_path, gate, learning_rate=1e-6, precision="bf16", warmup_share=0.0)
+    fit_toy(tmp_path, gate, set_to_halves, learning_rate=1e-6, precision="bf16", warmup_share=0.0)
     assert gate.has_passed
 
 

@@ -35,10 +35,10 @@ class SelectionConfig(Section):
 
 
 class PlateauConfig(Section):
-    """schedule: reduce_on_plateau."""
+    """schedule: reduce_on_plateau. What a gain is, selection says."""
 
     factor: float = Field(0.5, gt=0, lt=1, description="Factor of the learning rate when dev gains nothing.")
-    patience: int = Field(2, ge=0, description="Evaluations without a gain that are waited for.")
+    patience: int = Field(2, ge=0, description="Evaluations without a gain that are waited for, after warm-up.")
 
 
 class TrainConfig(Section):

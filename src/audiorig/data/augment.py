@@ -34,7 +34,7 @@ def augment(samples: Samples, rate_hz: int, settings: AugmentConfig, generator: 
     changed = at_speed(samples, 1 + settings.speed * (2 * speed - 1))
     changed = np.roll(changed, round(settings.shift_sec * rate_hz * (2 * shift - 1)))
     changed = with_noise(changed, low + (high - low) * noise, generator)
-    return (changed * 10 ** (settings.gain_db * (2 * gain - 1) / 20)).astype(np.float32)
+    return changed * np.float32(10 ** (settings.gain_db * (2 * gain - 1) / 20))
 
 
 def at_speed(samples: Samples, factor: float) -> Samples:

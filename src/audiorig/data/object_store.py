@@ -12,17 +12,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from audiorig.errors import ConfigError, ReportedError
 
-# Few tries: fsspec tries again itself, and a server that is gone should be known within seconds.
+# Google's plain class: what fsspec would take asks for the kind of each bucket first, with credentials that a
+# public bucket or an emulator does not need.
+CLASSES = {"s3": ("s3fs", "S3FileSystem"), "gs": ("gcsfs.core", "GCSFileSystem")}
+# Few tries: both try again themselves, and a server that is gone should be known soon.
 OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 2}}},
-    "gs": {},
+    "gs": {"requests_timeout": 60},
 }
-NEEDED = {"s3": "s3fs", "gs": "gcsfs"}
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
@@ -173,12 +176,12 @@ def make_filesystem(scheme: str) -> Any:
     Raises:
         ConfigError: if its package is not installed.
     """
+    package, name = CLASSES[scheme]
     try:
-        import fsspec
-
-        return fsspec.filesystem(scheme, skip_instance_cache=True, use_listings_cache=False, **OPTIONS.get(scheme, {}))
+        made = getattr(import_module(package), name)
     except ImportError as error:
         raise ConfigError(
-            f"{scheme}:// needs the package {NEEDED.get(scheme, scheme)} ({error}); install the project's extra: "
+            f"{scheme}:// needs the package {package.partition('.')[0]} ({error}); install the project's extra: "
             "pip install 'audiorig[cloud]'"
         ) from None
+    return made(skip_instance_cache=True, use_listings_cache=False, **OPTIONS[scheme])

@@ -113,8 +113,10 @@ class Target:
                 f"target {self.name!r}: there is no column {self.column!r} in the split's tables; "
                 f"there are: {', '.join(map(str, rows.columns))}"
             )
-        cells = zip(rows[self.column], rows["wav_path"], strict=True)
-        return np.array([self.encode(value, str(clip)) for value, clip in cells], dtype=np.float32)
+        texts = [cell_text(value) for value in rows[self.column]]
+        first = dict(zip(reversed(texts), reversed(rows["wav_path"].tolist()), strict=True))  # clip with each text
+        numbers = {text: self.encode(text, str(clip)) for text, clip in first.items()}
+        return np.array([numbers[text] for text in texts], dtype=np.float32)
 
     def _class_of(self, text: str) -> float | None:
         if text in self.classes:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiorig.config import ScoreConfig
 from audiorig.data.target import Target
@@ -11,13 +12,13 @@ from audiorig.evaluate.answers_table import PERMUTED
 from audiorig.evaluate.clip_metrics import (
     accuracies,
     auc,
+    balanced_accuracies,
     confusions,
     f1_scores,
     macro_auc,
     mean_errors,
     mean_of_existing,
     quadratic_kappa,
-    recalls,
     spearman,
 )
 from audiorig.evaluate.intervals import Floats, Resampling, Score
@@ -31,12 +32,12 @@ RECALL = "recall/"
 
 
 def measured(target: Target, true: Floats, answers: Answer, weights: Floats) -> dict[str, Floats]:
-    """Every metric of a target, in each of R resamples.
+    """Every metric of a target but recalls, in each of R resamples.
 
-    Classes and features: accuracy, balanced_accuracy (the mean recall, UAR), macro_f1, auc; classes
-    also recall/{class}. Ratings: mae in units of the scale, spearman, kappa (squared weights, the
-    expected step rounded), and balanced_accuracy and auc of being high. Means over classes are over
-    those that occur.
+    Classes and features: accuracy, balanced_accuracy (the mean recall, UAR), macro_f1, auc.
+    Ratings: mae in units of the scale, spearman, kappa (squared weights, the expected step
+    rounded), and balanced_accuracy and auc of being high. Means over classes are over those that
+    occur.
 
     Args:
         true: (n,) all observed.
@@ -45,24 +46,18 @@ def measured(target: Target, true: Floats, answers: Answer, weights: Floats) -> 
     """
     truth = true.astype(np.int64)
     match target.kind:
-        case "class":
-            confusion = confusions(truth, answers.predicted.astype(np.int64), target.num_answers, weights)
-            ranked = macro_auc(answers.probabilities, truth, weights)
-            by_class = recalls(confusion).T
-            shown = {f"{RECALL}{target.classes[each]}": by_class[each] for each in np.unique(truth)}
-            return {**_of_confusion(confusion), "auc": ranked, **shown}
-        case "binary":
-            confusion = confusions(truth, answers.predicted.astype(np.int64), 2, weights)
-            return {**_of_confusion(confusion), "auc": auc(answers.probabilities[:, 0], truth == 1, weights)}
         case "rating":
             return _of_rating(target, true, answers, weights)
-
-
-def _of_confusion(confusion: Floats) -> dict[str, Floats]:
+        case "class":
+            ranked = macro_auc(answers.probabilities, truth, weights)
+        case "binary":
+            ranked = auc(answers.probabilities[:, 0], truth == 1, weights)
+    confusion = confusions(truth, answers.predicted.astype(np.int64), target.num_answers, weights)
     return {
         "accuracy": accuracies(confusion),
-        "balanced_accuracy": mean_of_existing(recalls(confusion)),
+        "balanced_accuracy": balanced_accuracies(confusion),
         "macro_f1": mean_of_existing(f1_scores(confusion)),
+        "auc": ranked,
     }
 
 
@@ -76,7 +71,7 @@ def _of_rating(target: Target, true: Floats, answers: Answer, weights: Floats) -
         "mae": mean_errors(np.abs(on_scale[0] - on_scale[1]), weights),
         "spearman": spearman(true, answers.predicted, weights),
         "kappa": quadratic_kappa(confusions(true.astype(np.int64), nearest, len(target.steps), weights)),
-        "balanced_accuracy": mean_of_existing(recalls(halves)),
+        "balanced_accuracy": balanced_accuracies(halves),
         "auc": auc(high, is_high, weights),
     }
 
@@ -87,7 +82,7 @@ def nearest_steps(target: Target, predicted: Floats) -> np.ndarray:
 
 
 def scores_of(target: Target, true: Floats, answers: Answer, resampling: Resampling) -> dict[str, Score]:
-    """Every metric that the sample has, with its draws."""
+    """Every metric that the sample has, but recalls, with its draws."""
     values = measured(target, true, answers, np.ones((1, len(true))))
     step = max(1, AT_ONCE // len(true))
     blocks = [
@@ -107,6 +102,23 @@ def scores_of(target: Target, true: Floats, answers: Answer, resampling: Resampl
     return found
 
 
+class ClassClips:
+    """The test clips of one class: its recall is about them alone, so only they are resampled.
+
+    Args:
+        clips: which ones they are.
+        groups: theirs; if there are fewer than five, clips are resampled, and the score says so.
+    """
+
+    def __init__(self, clips: NDArray[np.int64], groups: list[str], draws: int, *key: str | int) -> None:
+        self.clips, self.resampling = clips, Resampling(groups, draws, *key)
+
+    def recall(self, true: Floats, answers: Answer) -> Score:
+        hits = (answers.predicted[self.clips] == true[self.clips]).astype(np.float64)
+        drawn = mean_errors(hits, self.resampling.weights())
+        return Score(float(hits.mean()), drawn, self.resampling.tail)
+
+
 class TargetScorer:
     """Scores all systems on one target's test clips; every score shares the same draws.
 
@@ -119,7 +131,12 @@ class TargetScorer:
     def __init__(self, target: Target, true: Floats, groups: list[str], settings: ScoreConfig, system: str) -> None:
         self.target, self.true, self.groups, self.settings, self.system = target, true, groups, settings, system
         self.resampling = Resampling(groups, settings.bootstrap, settings.seed, target.name)
-        self._support = self._recall_support()
+        self._classes: dict[str, ClassClips] = {}
+        for value in np.unique(true.astype(np.int64)) if target.kind == "class" else ():
+            clips = np.flatnonzero(true == value)
+            key = (settings.seed, target.name, target.classes[value])
+            of_class = ClassClips(clips, [groups[clip] for clip in clips], settings.bootstrap, *key)
+            self._classes[f"{RECALL}{target.classes[value]}"] = of_class
 
     def rows(
         self, answers: Mapping[str, Answer], about: Mapping[str, Mapping[str, Any]] | None = None
@@ -130,7 +147,7 @@ class TargetScorer:
             answers: by system, about the observed clips; the tuned model among them.
             about: further fields of a system's rows.
         """
-        scores = {system: scores_of(self.target, self.true, each, self.resampling) for system, each in answers.items()}
+        scores = {system: self._scores(each) for system, each in answers.items()}
         mine = scores[self.system]
         luck, tails = self._luck(answers[self.system], mine)
         rows: list[dict[str, Any]] = []
@@ -148,18 +165,21 @@ class TargetScorer:
         }
         return rows + self._rows_of(f"{self.system} minus {PERMUTED}", beyond)
 
+    def _scores(self, answers: Answer) -> dict[str, Score]:
+        found = scores_of(self.target, self.true, answers, self.resampling)
+        return found | {name: each.recall(self.true, answers) for name, each in self._classes.items()}
+
     def _luck(self, answers: Answer, mine: Mapping[str, Score]) -> tuple[dict[str, Score], dict[str, float]]:
         """The answers against labels that were dealt out anew; and how often those scored as well as the true ones."""
         ones = np.ones((1, len(self.true)))
-        shuffles: list[dict[str, float]] = []
+        shuffles: list[dict[str, Floats]] = []
         for number in range(self.settings.shuffles):
             generator = keyed_generator("luck", self.settings.seed, self.target.name, number)
             dealt = deal_anew(self.true, self.groups, generator)
-            values = measured(self.target, dealt, answers, ones)
-            shuffles.append({name: float(values[name][0]) for name in mine})
+            shuffles.append(measured(self.target, dealt, answers, ones))
         luck, tails = {}, {}
-        for name, score in mine.items():
-            drawn = np.array([each[name] for each in shuffles])
+        for name in [name for name in shuffles[0] if name in mine]:
+            score, drawn = mine[name], np.array([each[name][0] for each in shuffles])
             drawn = drawn[np.isfinite(drawn)]
             if len(drawn):
                 luck[name] = Score(float(drawn.mean()), drawn)
@@ -170,18 +190,13 @@ class TargetScorer:
     def _rows_of(self, system: str, scores: Mapping[str, Score], **more: Any) -> list[dict[str, Any]]:
         rows = []
         for metric, score in scores.items():
-            row = metric_row(self.target.name, system, metric, score, self.resampling, len(self.true))
-            rows.append({**row, "kind": self.target.kind, **self._support.get(metric, {}), **more})
+            of_class = self._classes.get(metric)
+            resampling = of_class.resampling if of_class else self.resampling
+            num_items = len(of_class.clips) if of_class else len(self.true)
+            row = metric_row(self.target.name, system, metric, score, resampling, num_items)
+            numbers = {name: row[name] + 0.0 for name in ("value", "low", "high")}  # no -0.0
+            rows.append({**row, **numbers, "kind": self.target.kind, **more})
         return rows
-
-    def _recall_support(self) -> dict[str, dict[str, int]]:
-        """Clips and groups that the recall of each class is about."""
-        groups = np.asarray(self.groups)
-        found = {}
-        for value, name in enumerate(self.target.answers):
-            is_meant = self.true == value
-            found[f"{RECALL}{name}"] = {"n": int(is_meant.sum()), "num_groups": len(set(groups[is_meant]))}
-        return found
 
 
 def deal_anew(true: Floats, groups: list[str], generator: np.random.Generator) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from audiorig.data.target import Target
 from audiorig.errors import DataError
 from audiorig.evaluate.answers_table import CONTROLS, targets_of, tested, tuned_system
-from audiorig.evaluate.clip_metrics import confusions
+from audiorig.evaluate.clip_metrics import confusions, mean_errors
 from audiorig.evaluate.clip_scores import AT_ONCE, RECALL, measured, nearest_steps
 from audiorig.evaluate.intervals import Floats, Score
 from audiorig.evaluate.shared_draws import SharedDraws, TestSet, joined
@@ -33,13 +33,32 @@ class TargetSeeds:
     def __init__(self, target: Target, cases: Mapping[str, Tables], draws: int, seed: int) -> None:
         self.target = target
         self._tables = {(case, number): table for case, by_seed in cases.items() for number, table in by_seed.items()}
+        self._known: dict[tuple[Place, str], dict[str, tuple[float, Floats]]] = {}
+        self._truth: dict[tuple[Place, str], tuple[Floats, Answer]] = {}
         self.sets: dict[Place, TestSet] = {}
         for place, table in self._tables.items():
             rows, _ = tested(table, tuned_system(table), target)
             if len(rows):
                 self.sets[place] = TestSet(tuple(rows["item"]), tuple(rows["group"]))
         self.draws = SharedDraws(self.sets, draws, seed, target.name)
-        self._known: dict[tuple[Place, str], dict[str, tuple[float, Floats]]] = {}
+        self._of_class = self._class_draws(draws, seed) if target.kind == "class" else {}
+
+    def _class_draws(self, draws: int, seed: int) -> dict[str, SharedDraws[Place]]:
+        """A recall is about the clips of one class: only they are drawn for it."""
+        found = {}
+        for value, label in enumerate(self.target.classes):
+            sets = {}
+            for place, test_set in self.sets.items():
+                true, _ = self.truth(place, tuned_system(self._tables[place]))
+                if len(clips := np.flatnonzero(true == value)):
+                    items, groups = ([names[clip] for clip in clips] for names in (test_set.items, test_set.groups))
+                    sets[place] = TestSet(tuple(items), tuple(groups))
+            if sets:
+                found[f"{RECALL}{label}"] = SharedDraws(sets, draws, seed, self.target.name, label)
+        return found
+
+    def _draws_of(self, metric: str) -> SharedDraws[Place]:
+        return self._of_class.get(metric, self.draws)
 
     def places(self, case: str) -> list[Place]:
         """The seeds of a case that have test clips."""
@@ -47,13 +66,16 @@ class TargetSeeds:
 
     def truth(self, place: Place, system: str) -> tuple[Floats, Answer]:
         """True values of the test clips, and a system's answers."""
-        rows, answer = tested(self._tables[place], system, self.target)
-        if tuple(rows["item"]) != self.sets[place].items:
-            raise DataError(
-                f"{place[0]}, seed {place[1]}: {system} has answers to {len(rows)} of {len(self.sets[place].items)} "
-                f"test clips of {self.target.name!r}: let the rule score write the predictions anew"
-            )
-        return rows["true"].to_numpy(np.float64), answer
+        if (place, system) not in self._truth:
+            rows, answer = tested(self._tables[place], system, self.target)
+            if tuple(rows["item"]) != self.sets[place].items:
+                raise DataError(
+                    f"{place[0]}, seed {place[1]}: {system} has answers to {len(rows)} of "
+                    f"{len(self.sets[place].items)} test clips of {self.target.name!r}: let the rule score write the "
+                    "predictions anew"
+                )
+            self._truth[place, system] = rows["true"].to_numpy(np.float64), answer
+        return self._truth[place, system]
 
     def metrics(self, case: str, system: str) -> list[str]:
         """What any seed of a case has."""
@@ -70,7 +92,9 @@ class TargetSeeds:
         seeds = self.by_seed(case, system, metric)
         places = [(case, number) for number in seeds]
         return joined(
-            np.array(list(seeds.values())), self._drawn(places, system, metric), self.draws.num_units(*places)
+            np.array(list(seeds.values())),
+            self._drawn(places, system, metric),
+            self._draws_of(metric).num_units(*places),
         )
 
     def difference(self, case: str, system: str, other: str, other_system: str, metric: str) -> Score:
@@ -83,7 +107,7 @@ class TargetSeeds:
         return joined(
             np.array([mine[number] - theirs[number] for number in mine]),
             self._drawn(ours, system, metric) - self._drawn(others, other_system, metric),
-            self.draws.num_units(*ours, *others),
+            self._draws_of(metric).num_units(*ours, *others),
         )
 
     def _drawn(self, places: list[Place], system: str, metric: str) -> Floats:
@@ -98,12 +122,22 @@ class TargetSeeds:
                 measured(self.target, true, answer, self.draws.weights(place, slice(first, first + step)))
                 for first in range(0, self.draws.num_draws, step)
             ]
-            self._known[place, system] = {
+            known = {
                 name: (float(value[0]), drawn)
                 for name, value in values.items()
                 if np.isfinite(value[0]) and np.isfinite(drawn := np.concatenate([each[name] for each in blocks])).any()
             }
+            self._known[place, system] = known | self._recalls(place, true, answer)
         return self._known[place, system]
+
+    def _recalls(self, place: Place, true: Floats, answer: Answer) -> dict[str, tuple[float, Floats]]:
+        found = {}
+        for metric, draws in self._of_class.items():
+            is_meant = true == self.target.classes.index(metric.removeprefix(RECALL))
+            if is_meant.any():
+                hits = (answer.predicted[is_meant] == true[is_meant]).astype(np.float64)
+                found[metric] = float(hits.mean()), mean_errors(hits, draws.weights(place))
+        return found
 
     # -------------------------------------------------------------------- rows
 
@@ -121,7 +155,7 @@ class TargetSeeds:
             **numbers_of(score, metric if " minus " not in system else ""),
             "n": clips,
             "num_groups": groups,
-            "interval_over": self.draws.interval_over(*places),
+            "interval_over": self._draws_of(metric).interval_over(*places),
             "seed": None,
             "seeds": [number for _, number in places],
         }

@@ -179,6 +179,7 @@ def _learnt_weights(model: SpeechTuner, base: Mapping[str, Tensor]) -> dict[str,
 def _seal(folder: Path) -> None:
     members = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in members:
+        shutil.copymode(folder / ABOUT, path)  # safetensors makes files that nobody else can read
         flush_to_disk(path)
     write_json(folder / SEAL, {"sha256": {path.relative_to(folder).as_posix(): file_digest(path) for path in members}})
 

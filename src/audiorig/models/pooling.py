@@ -64,8 +64,13 @@ class Pooling(nn.Module):
         Raises:
             DataError: if a clip has no frame that is not padding.
         """
+        _check_frames(output.is_padding, names)
+        # Sums over hundreds of frames: in full precision, whatever the encoder computes in.
+        with torch.autocast(output.features.device.type, enabled=False):
+            return self._joined(output)
+
+    def _joined(self, output: EncoderOutput) -> Pooled:
         is_padding = output.is_padding
-        _check_frames(is_padding, names)
         hides = is_padding[..., None]
         # Filled, not multiplied: padding may hold anything, and a NaN times zero is one.
         frames = self._frames(output, hides).float().masked_fill(hides, 0.0)
@@ -107,7 +112,7 @@ class Pooling(nn.Module):
         """Weights (B, N) of the frames (B, N, D)."""
         assert self.query is not None
         scores = frames @ (self.query / frames.shape[-1] ** 0.5)
-        return scores.float().masked_fill(is_padding, -torch.inf).softmax(1)
+        return scores.masked_fill(is_padding, -torch.inf).softmax(1)
 
 
 def _check_frames(is_padding: Tensor, names: Sequence[str] | None) -> None:

@@ -61,20 +61,19 @@ class SpeechTuner(PreTrainedModel):
         tuning = TuningConfig.model_validate(config.tuning)
         self.targets = tuple(Target.from_dict(target) for target in config.targets)
         self.terms = build_terms([LossConfig.model_validate(loss) for loss in config.losses], self.targets)
-        # from_pretrained builds on the meta device, where what is drawn or computed here would be nothing.
-        with torch.device("cpu"):
-            self.encoder = build_encoder(config.encoder) if encoder is None else encoder
-            self.prompts = self._new_prompts(tuning, is_new=encoder is not None)
-            apply_tuning(self.encoder, tuning, config.seed)
-            pooling = PoolingConfig.model_validate(config.pooling)
-            self.pooling = Pooling(pooling, self.encoder.width, self.encoder.num_blocks + 1)
-            outputs = {target.name: target.num_outputs for target in self.targets}
-            head = HeadConfig.model_validate(config.head)
-            self.heads = Heads(head, self.pooling.out_width, outputs, config.seed)
-            with_cutpoints = [target for target in self.targets if target.kind == "rating" and target.has_cutpoints]
-            # In a list: the name of a target may hold a dot, which that of a module may not.
-            self.cutpoints = nn.ModuleList(Cutpoints(len(target.steps)) for target in with_cutpoints)
+        self.encoder = build_encoder(config.encoder) if encoder is None else encoder
+        self.prompts = self._new_prompts(tuning, is_new=encoder is not None)
+        apply_tuning(self.encoder, tuning, config.seed)
+        pooling = PoolingConfig.model_validate(config.pooling)
+        self.pooling = Pooling(pooling, self.encoder.width, self.encoder.num_blocks + 1)
+        outputs = {target.name: target.num_outputs for target in self.targets}
+        head = HeadConfig.model_validate(config.head)
+        self.heads = Heads(head, self.pooling.out_width, outputs, config.seed)
+        with_cutpoints = [target for target in self.targets if target.kind == "rating" and target.has_cutpoints]
+        # In a list: the name of a target may hold a dot, which that of a module may not.
+        self.cutpoints = nn.ModuleList(Cutpoints(len(target.steps)) for target in with_cutpoints)
         self._cutpoint_place = {target.name: place for place, target in enumerate(with_cutpoints)}
+        # What transformers would lose in loading: it has all parameters learn, and leaves constants undefined.
         self._learning = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         self._constants = {name: value.clone() for name, value in self.named_non_persistent_buffers()}
         self.rate_scales = rate_scales(self.encoder, tuning, ENCODER)
@@ -138,11 +137,8 @@ class SpeechTuner(PreTrainedModel):
         """Further numbers of dev, from the means of its parts."""
         return derived(self.targets, parts)
 
-    def init_weights(self) -> None:
-        """Nothing: every part has its weights already, and transformers would draw them anew."""
-
     def initialize_weights(self) -> None:
-        """Nothing, likewise."""
+        """Nothing: every part has its weights already, and transformers would draw them anew."""
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for what learns: a part of the encoder that stays as it is has no dropout."""
@@ -177,9 +173,9 @@ class SpeechTuner(PreTrainedModel):
         """
         assert num_items_in_batch is None or num_observed is not None, "relate was not called for this step"
         output = self.encode(waveform, lengths)
-        pooled = self.pooling(output)
         with torch.autocast(waveform.device.type, enabled=False):
-            scores = {name: each.float() for name, each in self.heads(pooled.vectors.float()).items()}
+            pooled = self.pooling(output)
+            scores = self.heads(pooled.vectors)
             logits = {name: self._logits(name, each) for name, each in scores.items()}
             loss, parts, rows = None, None, None
             if values is not None:
@@ -262,8 +258,8 @@ class SpeechTuner(PreTrainedModel):
             if found:
                 first = sorted(found)[0]
                 raise DataError(f"{folder}: the file of weights {what} {len(found)} tensors, {first!r} among them")
-        for name, value in model._constants.items():  # transformers leaves these undefined
+        for name, value in model._constants.items():
             model.get_buffer(name).copy_(value)
-        for name, parameter in model.named_parameters():  # and has all of them learn
+        for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in model._learning)
         return (model, info) if output_loading_info else model

@@ -31,6 +31,17 @@ def kept(root: Path, history: History, selection: SelectionConfig) -> Path | Non
     return None if step is None else root / f"step-{step}"
 
 
+def is_saved(checkpoint: Path, history: History, selection: SelectionConfig) -> bool:
+    """Whether a checkpoint is there already, whole: of a step that comes again, after an older one was gone on from.
+
+    On another number of ranks that step may come out a little different, and dev with it. Weights
+    that may be kept as the best must be those that were evaluated.
+    """
+    if not checkpoint.exists() or checkpoints.broken_because(checkpoint) is not None:
+        return False
+    return not selection.keep_best or history_of(checkpoint) == history
+
+
 def lost_because(checkpoint: Path, selection: SelectionConfig) -> str | None:
     """Why a run that goes on from a whole checkpoint could not end with its best weights; None if it can."""
     best = kept(checkpoint.parent, history_of(checkpoint), selection)

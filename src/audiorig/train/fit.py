@@ -36,7 +36,9 @@ def fit(
     resume_from: Path | None = None,
     stop_after_steps: int | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Train until ``max_steps``, or until dev gives no hope, from the newest checkpoint whose seal holds on.
+    """Train until ``max_steps``, or until dev gains nothing any more.
+
+    It goes on from the newest checkpoint whose seal holds.
 
     The caller has ``joined`` the other ranks and so owns the folder, until what it makes of the
     result is written. All ranks call this; the first one's log is the whole one.
@@ -87,7 +89,7 @@ def fit(
             f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
             f"the state is saved in {root}, run the same command again to go on"
         )
-    return _end(experiment.model, trainer.state.log_history, root, settings, trainer.state.global_step), first_step
+    return _end(experiment.model, trainer.state.log_history, root, settings), first_step
 
 
 def _find_start(
@@ -145,33 +147,27 @@ def load_finished(model: PreTrainedModel, last: Path, root: Path, settings: Trai
     history = best.history_of(last)
     if best.kept(root, history, settings.selection) is None:
         best.load_weights(model, last)
-    return _end(model, history, root, settings, None)
+    return _end(model, history, root, settings)
 
 
-def _end(
-    model: PreTrainedModel, history: History, root: Path, settings: TrainConfig, step: int | None
-) -> list[dict[str, Any]]:
-    """Give a model the best weights, if they are kept, and say what selection came to.
-
-    Args:
-        step: whose weights the model has.
-    """
-    entries = training_log(history)
+def _end(model: PreTrainedModel, history: History, root: Path, settings: TrainConfig) -> list[dict[str, Any]]:
+    """Give a model with the last weights the best ones, if they are kept, and say what selection came to."""
+    entries, selection = training_log(history), settings.selection
     found = outcome(entries, settings)
-    if found and (early := found.get("stopped_early_at")):
+    if "stopped_early_at" in found:
         log.info(
             "stopped early at step %d of %d: eval_%s has not gained more than %g in %d evaluations",
-            *(early, settings.max_steps, settings.selection.metric),
-            *(settings.selection.delta, settings.selection.patience),
+            *(found["stopped_early_at"], settings.max_steps, selection.metric, selection.delta, selection.patience),
         )
-    kept = best.kept(root, history, settings.selection)
-    if kept is not None and found["best_step"] != step:
-        best.load_weights(model, kept)
+    kept = best.kept(root, history, selection)
     if kept is not None:
+        best.load_weights(model, kept)
         log.info(
-            "the best weights are those of step %d: eval_%s %.6g",
-            *(found["best_step"], settings.selection.metric, found["best_value"]),
+            "the weights are those of step %d, the best one: eval_%s %.6g",
+            *(found["best_step"], selection.metric, found["best_value"]),
         )
+    elif selection.keep_best:
+        log.warning("no evaluation gave a finite eval_%s: the weights are those of the last step", selection.metric)
     return [*entries, found] if found else entries
 
 

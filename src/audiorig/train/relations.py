@@ -53,7 +53,6 @@ def first_scores(tuner: SpeechTuner, batches: list[dict[str, Any]]) -> Tensor:
             scores = tuner(batch["waveform"].to(device), batch["lengths"].to(device)).scores
             found.append(tuner.score_table(scores))
     tuner.train(was_training)
-    torch.clear_autocast_cache()  # it may hold weights cast without a graph, which training would then take
     return torch.cat(found).cpu()
 
 

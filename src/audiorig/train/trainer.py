@@ -236,7 +236,7 @@ class RigTrainer(Trainer):
         """
         root, step = self.root, self.state.global_step
         target = root / f"step-{step}"
-        if ranks.from_main(lambda: self._is_saved(target)):
+        if ranks.from_main(lambda: best.is_saved(target, self.state.log_history, self.settings.selection)):
             return
         self._aside = root / ".aside"
         try:
@@ -253,13 +253,3 @@ class RigTrainer(Trainer):
             kept = best.kept(root, self.state.log_history, self.settings.selection)
             checkpoints.rotate(root, self.settings.keep_checkpoints, spared=(kept, target))
         ranks.barrier()
-
-    def _is_saved(self, target: Path) -> bool:
-        """Whether a checkpoint is there already: a step that comes again, after an older one was gone on from.
-
-        On another number of ranks it may come out a little different, and dev with it. The weights
-        that are kept as the best must be those that were evaluated.
-        """
-        if not target.exists() or checkpoints.broken_because(target) is not None:
-            return False
-        return not self.settings.selection.keep_best or best.history_of(target) == self.state.log_history

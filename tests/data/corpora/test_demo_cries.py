@@ -19,8 +19,8 @@ from audiorig.data.manifest import list_corpus, scan_corpus
 from audiorig.data.split import split_manifest
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
-# SHA-256 of the 16-bit samples of the first clip of infant-01.
-CLIP_SHA256 = "d5eee0deb1d82e23cd4422642ed3b0fa795ac5df96a9ed95573fd3c01f4d5d00"
+# SHA-256 of the 16-bit samples of the first clip of belly pain.
+CLIP_SHA256 = "2a1c8a8885e544136212178598189d24035ccea5d872b68f520b7d6575e8f7e8"
 SMALL = {"num_infants": 15, "num_clips": 60}
 REASON_COUNTS = {"hungry": 300, "discomfort": 75, "tired": 60, "belly_pain": 30, "burping": 15}
 
@@ -100,7 +100,7 @@ def test_every_reason_is_on_every_side(seed: int, corpus_seed: int) -> None:
 
 
 def test_a_clip_has_known_samples_and_depends_on_nothing_else() -> None:
-    first, second, *_ = demo_cries.plan_clips(settings())
+    first, second, *_ = (clip for clip in demo_cries.plan_clips(settings()) if clip.reason == "belly_pain")
     samples = cry_synthesis.render_cry(first.infant, first.reason, 0, first.path)
     assert samples.dtype == np.int16
     assert 2.0 <= len(samples) / cry_synthesis.SAMPLE_RATE_HZ <= 4.01
@@ -234,8 +234,8 @@ def test_a_split_by_clip_scores_high_and_one_by_infant_lower_and_above_chance() 
         return float(recall_score(reasons[test], model.predict(features[test]), average="macro"))
 
     by_infant, by_clip = (np.mean([recall(group, seed) for seed in range(5)]) for group in ("participant", "clip"))
-    assert 0.3 < by_infant < 0.6
-    assert by_clip > by_infant + 0.2
+    assert 0.35 < by_infant < 0.6
+    assert by_clip > 0.8
 
 
 def _statistics(samples: np.ndarray) -> np.ndarray:

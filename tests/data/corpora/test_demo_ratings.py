@@ -17,7 +17,7 @@ from audiorig.data.manifest import list_corpus, scan_corpus
 
 RATE = demo_ratings.SAMPLE_RATE_HZ
 # SHA-256 of the 16-bit samples of the first clip.
-CLIP_SHA256 = "6542d1e5d3daa6ecb82ada96928cb9bd111be0ee089815e820fd1f319a513f6a"
+CLIP_SHA256 = "0433716d5b273204f8ec8caa2a2e7d32306fe496335a7b8363c9d6d562782691"
 
 
 def settings(**more: float) -> DemoRatingsCorpus:
@@ -122,16 +122,16 @@ def test_a_clip_has_known_samples_and_depends_on_nothing_else() -> None:
 @pytest.mark.parametrize("voice", ["voice-f01", "voice-m01"])
 def test_pitch_is_moved_by_so_many_semitones(voice: str) -> None:
     who = next(each for each in VOICES if each.name == voice)
-    low, high = (100, 350) if who.sex == "f" else (55, 200)
+    low, high = (90, 400) if who.sex == "f" else (50, 230)
     heard = {
         semitones: _pitch_hz(
             demo_ratings.render_clip(_clip(voice=who, pitch_semitones=semitones, rate_wpm=170.0, level_db=-25.0), 0),
             low, high,
         )
-        for semitones in (-4.0, 0.0, 4.0)
+        for semitones in (-6.0, 0.0, 6.0)
     }  # fmt: skip
-    for semitones in (-4.0, 4.0):
-        assert 12 * np.log2(heard[semitones] / heard[0.0]) == pytest.approx(semitones, abs=0.9)
+    for semitones in (-6.0, 6.0):
+        assert 12 * np.log2(heard[semitones] / heard[0.0]) == pytest.approx(semitones, abs=1.2)
 
 
 def test_level_is_met_and_the_loud_is_brighter() -> None:

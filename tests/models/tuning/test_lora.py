@@ -137,6 +137,8 @@ def test_saved_loaded_and_merged_adapters_give_the_same_outputs(encoder, family,
     loaded = tiny.encoder(family)
     lora.load_adapter(loaded, tmp_path)
     assert torch.equal(tiny.encode(loaded).features, expected)
+    for name, parameter in loaded.named_parameters():  # they could go on learning
+        assert parameter.requires_grad == ("lora_" in name), name
 
     state = lora.merged_state(loaded)
     assert lora.merge(loaded) is loaded

@@ -36,10 +36,10 @@ METADATA = "metadata.csv"
 LANGUAGE = "en"
 CLIP_SEC = (2.0, 3.0)
 RATE_WPM = (110.0, 270.0)
-PITCH_SEMITONES = (-5.0, 5.0)
+PITCH_SEMITONES = (-7.0, 7.0)
 LEVEL_DB = (-42.0, -22.0)
-# espeak-ng's pitch and range moved together: 0.19 semitones a step, within half a semitone at the ends of
-# the range (measured on six of the voices). Pitch alone moves the lowest pitch of a voice, not its intonation.
+# espeak-ng's pitch and range moved together: 0.19 semitones a step, within a semitone at the ends of the
+# scale (measured on six of the voices). Pitch alone moves the lowest pitch of a voice, not its intonation.
 SEMITONES_PER_STEP = 0.19
 RANGE = 40
 # Who speaks up also brightens: without it, a model that brings clips to one level would hear no loudness.

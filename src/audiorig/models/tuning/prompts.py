@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audiorig.models.encoders.base import SpeechEncoder
+from audiorig.models.modes import evaluating
 from audiorig.randomness import keyed_generator, random_state_fence
 
 LISTENED_SEC = 1.0
@@ -51,9 +52,6 @@ def scale_of_frames(encoder: SpeechEncoder) -> float:
     num_samples = round(LISTENED_SEC * encoder.sample_rate_hz)
     noise = 0.1 * keyed_generator("scale of frames").standard_normal((1, num_samples))
     waveform = torch.from_numpy(noise).float().to(device)
-    was_training = encoder.training
-    encoder.eval()
-    with random_state_fence():
+    with random_state_fence(), evaluating(encoder):
         output = encoder.encode(waveform, torch.tensor([num_samples], device=device))
-    encoder.train(was_training)
     return float(output.layers[0][~output.is_padding].square().mean().sqrt())
