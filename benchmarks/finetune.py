@@ -25,7 +25,6 @@ from transformers import (
     WhisperFeatureExtractor,
     WhisperForAudioClassification,
 )
-
 from transformers.utils import logging as transformers_logging
 
 from audiorig.config import EncoderConfig, SeededConfig

@@ -208,6 +208,8 @@ def teacher_reduction(wildcards):
 def base_of(wildcards):
     """The checkpoint that a run goes on from."""
     run = SETTINGS.run(wildcards.run)
+    if isinstance(run, TuningRun) and run.encoder.pretrained:
+        return f"pretrained/{run.encoder.pretrained}/manifest.json"
     return f"pretrained/{run.model.base}/manifest.json" if isinstance(run, HomeWav2Vec2Run) else []
 
 

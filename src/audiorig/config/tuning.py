@@ -108,7 +108,6 @@ class TuningConfig(Section):
     rate_scale: float = Field(
         1.0, gt=0, description="Learning rate of the encoder's own weights, as a multiple of train.learning_rate."
     )
-    merge_lora: bool = Field(True, description="Fold the adapters into the weights of results/RUN/model.")
 
     @model_validator(mode="after")
     def _choice_is_complete(self) -> "TuningConfig":

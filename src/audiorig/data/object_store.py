@@ -6,6 +6,7 @@ Keys, profile, region and endpoint come from the environment and the files that 
 """
 
 import errno
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 2}}},
     "gs": {"requests_timeout": 60},
 }
+# In one request: gcsfs asks three times more before it divides a large file, and tries each again for minutes.
+FETCHED: dict[str, dict[str, Any]] = {"s3": {}, "gs": {"concurrency": 1}}
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
@@ -87,7 +90,7 @@ def download(url: str, name: str, path: Path) -> None:
         StorageError: if it cannot be fetched, or not be written.
     """
     with _told_of(f"{url}/{name}", "cannot be fetched", path):
-        _filesystem(url).get_file(f"{_base(url)}/{name}", os.fspath(path))
+        _filesystem(url).get_file(f"{_base(url)}/{name}", os.fspath(path), **FETCHED[_scheme(url)])
 
 
 def _described(name: str, info: Mapping[str, Any]) -> StoredObject:
@@ -138,6 +141,10 @@ def _base(url: str) -> str:
     return url.partition("://")[2].rstrip("/")
 
 
+def _scheme(url: str) -> str:
+    return url.partition("://")[0]
+
+
 # ------------------------------------------------------------------ filesystems
 
 
@@ -167,7 +174,7 @@ _filesystems = _PerProcess()
 
 
 def _filesystem(url: str) -> Any:
-    return _filesystems.get(url.partition("://")[0])
+    return _filesystems.get(_scheme(url))
 
 
 def make_filesystem(scheme: str) -> Any:
@@ -177,6 +184,8 @@ def make_filesystem(scheme: str) -> Any:
         ConfigError: if its package is not installed.
     """
     package, name = CLASSES[scheme]
+    # It writes a traceback for each try; the last one's sentence is the error's.
+    logging.getLogger(package.partition(".")[0]).setLevel(logging.CRITICAL)
     try:
         made = getattr(import_module(package), name)
     except ImportError as error:

@@ -102,7 +102,11 @@ def hear(
     values: list[NDArray[np.float32]] = []
     unreadable: list[str] = []
     order = asked[np.argsort(seconds, kind="stable")]
-    with random_state_fence(), torch.inference_mode(), tqdm(total=len(order), desc=f"hear {name}", unit="clip") as bar:
+    with (
+        random_state_fence(),
+        torch.inference_mode(),
+        tqdm(total=len(order), desc=f"hear {name}", unit="clip", mininterval=1) as bar,
+    ):
         for first in range(0, len(order), batch_size):
             waveforms: list[Tensor] = []
             for item in order[first : first + batch_size].tolist():

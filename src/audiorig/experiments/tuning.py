@@ -3,16 +3,18 @@
 ``speechtune`` and ``infantcry`` differ in their corpora, targets and pages, not here.
 """
 
+import logging
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from audiorig.config import SIDES as ALL_SIDES
 from audiorig.config import TuningRun
 from audiorig.data.clips import ClipCollate, ClipDataset
 from audiorig.data.manifest import read_table
 from audiorig.data.replaced import ReplacedClips
-from audiorig.data.targets import resolve_targets
+from audiorig.data.targets import absent_classes, resolve_targets
 from audiorig.errors import ConfigError
 from audiorig.experiments.inputs import Inputs
 from audiorig.files import file_digest
@@ -27,6 +29,8 @@ from audiorig.train.relations import relate
 SIDES: tuple[Literal["train", "dev"], ...] = ("train", "dev")
 GATE_CLIPS = 2  # enough to see that an output moves
 
+log = logging.getLogger(__name__)
+
 
 def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     """Put the experiment together.
@@ -38,7 +42,10 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     if inputs.pretrained is None:
         raise ConfigError("this training begins with an encoder: name its folder or manifest (--pretrained)")
     encoder = load_for_tuning(settings.encoder, inputs.pretrained, inputs.checkpoint)
-    targets = resolve_targets(settings.used_targets, read_table(inputs.split / "train.parquet"))
+    rows = {side: read_table(inputs.split / f"{side}.parquet") for side in ALL_SIDES}
+    targets = resolve_targets(settings.used_targets, rows["train"])
+    for sentence in absent_classes(targets, rows):
+        log.warning("%s", sentence)
     model = SpeechTuner.assemble(encoder, settings, targets)
     torch.manual_seed(settings.seed)  # dropout
     clips = {
@@ -71,7 +78,8 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
             "base": encoder_record(settings.encoder, inputs.pretrained, inputs.checkpoint),
             "num_learning": sum(each.numel() for each in model.parameters() if each.requires_grad),
         },
-        callbacks=(GradientGate(two_clips, _answers),),
+        # A class or a head of its own may have no label in the first steps.
+        callbacks=(GradientGate(two_clips, _answers, rare=("heads.", "cutpoints.")),),
         ledger=ReplacedClips(clips["train"], private=inputs.is_private, is_spoken=ranks.is_main()),
         relate=relate,
     )

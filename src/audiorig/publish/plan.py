@@ -13,7 +13,7 @@ CARD, CONFIG, PREPROCESSOR = "README.md", "config.json", "preprocessor_config.js
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 # Our own models know their rate and transform themselves; all others need the settings of what reads audio for them.
-KNOW_THEIR_INPUT = ("wavemae",)
+KNOW_THEIR_INPUT = ("wavemae", "audiorig-tuner")
 # Their being there means that something went wrong, so that the rest cannot be trusted either.
 NEVER = (
     *(".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".w64", ".rf64", ".aif", ".aiff", ".au", ".tar", ".zip"),

@@ -46,8 +46,8 @@ def own_answers(inputs: RunInputs) -> Any:
 
 def kept_step(inputs: RunInputs) -> int | None:
     """The step whose weights the run ended with, where it chose one."""
-    step = inputs.training.get("kept_step")
-    return int(step) if step is not None else None
+    found = [entry["best_step"] for entry in inputs.history if entry.get("best_step") is not None]
+    return int(found[-1]) if found and inputs.run.train.selection.keep_best else None
 
 
 def replaced(inputs: RunInputs) -> str:

@@ -34,8 +34,8 @@ class PartSums:
             self._sums[name] = self._sums[name] + pair if name in self._sums else pair
 
     def means(self) -> dict[str, float]:
-        """The weighted means since the last call."""
-        means = {name: (pair[0] / pair[1]).item() for name, pair in sorted(self._sums.items())}
+        """The weighted means since the last call, of the parts of which something was counted."""
+        means = {name: (pair[0] / pair[1]).item() for name, pair in sorted(self._sums.items()) if pair[1] != 0}
         self._sums = {}
         return means
 

@@ -129,16 +129,21 @@ class RigTrainer(Trainer):
         dataset, size = self.experiment.dev_dataset, self.settings.batch_size
         model = self.experiment.model.eval()
         mine: list[dict[str, Tensor]] = []
+        rows: list[Tensor] = []
         with random_state_fence(), torch.no_grad(), uncompiled(), self.accelerator.autocast():
             for first in range(0, len(dataset), size)[ranks.rank() :: ranks.world_size()]:
                 items = [dataset[0, item] for item in range(first, min(first + size, len(dataset)))]
                 batch = {name: value for name, value in self.experiment.collate_dev(items).items() if name != "seen"}
-                parts = model(**self._prepare_inputs(batch))["parts"]
-                mine.append({name: pair.cpu() for name, pair in pairs_of(parts).items()})
+                output = model(**self._prepare_inputs(batch))
+                mine.append({name: pair.cpu() for name, pair in pairs_of(output["parts"]).items()})
+                if "rows" in output:
+                    rows.append(output["rows"].cpu())
         sums = PartSums()
         for pairs in ranks.in_turn(mine):
             sums.add_pairs(pairs)
         parts = sums.means()
+        if found := ranks.in_turn(rows):  # losses of pairs: those of all dev items, not of a batch
+            parts |= model.means_of_all(torch.cat(found))
         derived = model.derived(dict(parts)) if hasattr(model, "derived") else {}
         weights = getattr(model, "part_weights", {})
         if weights:

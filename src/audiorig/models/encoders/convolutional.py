@@ -148,7 +148,8 @@ class ConvolutionalEncoder(SpeechEncoder):
             same = [index for index, other in enumerate(lengths) if other == length]
             if count := self.num_frames(length):
                 for some in _few(same) if waveform.device.type == "cpu" else (same,):
-                    features[some, :count] = self._convolved(self._input(waveform[some, :length]))
+                    convolved = self._convolved(self._input(waveform[some, :length]))
+                    features[some, :count] = convolved.to(features.dtype)  # of lower precision under autocast
         return features, is_padding
 
     def _padded(self, waveform: Tensor, lengths: list[int], is_padding: Tensor) -> Tensor:
