@@ -23,10 +23,13 @@ from audiorig.errors import ConfigError, ReportedError
 # public bucket or an emulator does not need.
 CLASSES = {"s3": ("s3fs", "S3FileSystem"), "gs": ("gcsfs.core", "GCSFileSystem")}
 # Few tries: both try again themselves, and a server that is gone should be known soon.
-OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 2}}},
-    "gs": {"requests_timeout": 60},
+S3_CLIENT = {
+    "connect_timeout": 10,
+    "read_timeout": 30,
+    "retries": {"max_attempts": 2},
+    "max_pool_connections": 32,  # as many as threads fetch, and more
 }
+OPTIONS: dict[str, dict[str, Any]] = {"s3": {"config_kwargs": S3_CLIENT}, "gs": {"requests_timeout": 60}}
 # In one request: gcsfs asks three times more before it divides a large file, and tries each again for minutes.
 FETCHED: dict[str, dict[str, Any]] = {"s3": {}, "gs": {"concurrency": 1}}
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

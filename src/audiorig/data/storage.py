@@ -270,7 +270,7 @@ class _Locks:
         number = zlib.crc32(name.encode()) % self.COUNT
         with self._of_threads[number], (folder / f"lock-{number}").open("ab") as file:
             with suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.lockf(file, fcntl.LOCK_EX)  # not flock: what is forked meanwhile would hold that too, for ever
             yield
 
 
