@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import TrainerCallback
 
 from audiorig.config import TrainConfig
@@ -118,6 +119,21 @@ def test_a_cut_run_equals_an_unbroken_one(whole, tmp_path: Path, cut: int) -> No
         assert all(
             torch.equal(*pair) for pair in zip(optimizer_of(tmp_path, step), optimizer_of(folder, step), strict=True)
         )
+
+
+def test_tensorboard_ends_where_the_run_did(tmp_path: Path) -> None:
+    """Every step once, also after a stop whose checkpoint was lost; and no more of them when it is called again."""
+    with pytest.raises(Unfinished):
+        toy_fit(tmp_path, stop_after_steps=7, **OPTIONS)
+    (tmp_path / "checkpoints" / "step-7").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        toy_fit(tmp_path, **OPTIONS)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == list(range(1, 13))
+    assert [(event.step, event.value) for event in events.Scalars("eval/planted")] == [
+        *((2, 5.0), (4, 4.0), (6, 2.0), (8, 3.0), (10, 3.0), (12, 3.0))
+    ]
 
 
 def test_a_stop_in_the_step_of_the_early_end_is_that_end(whole, tmp_path: Path) -> None:

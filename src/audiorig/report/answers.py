@@ -1,15 +1,19 @@
 """What a tuned model answers, beside answers that need no encoder: tables, target by target."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from audiorig.config import TargetConfig, TuningRun
+from audiorig.data.target import Target
+from audiorig.evaluate.answers_table import PERMUTED
+from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.scores import Estimate, Metric, Scores
-from audiorig.report.tables import Table, what_was_resampled
-from audiorig.report.wording import difference_text, metric_text, share, task_title
+from audiorig.report.tables import Table
+from audiorig.report.wording import difference_text, listed, metric_text, share, task_title
 
 UAR = "balanced_accuracy"
-# Recall of each class is a row of its own table; the first metric of a kind is its headline.
+# Correlations have a unit of their own, so that their differences are not written as points.
+# The first metric of a kind is its headline; recall of each class is a row of its own table.
 METRICS: dict[str, dict[str, Metric]] = {
     "class": {
         UAR: Metric("unweighted recall (UAR)"),
@@ -24,13 +28,16 @@ METRICS: dict[str, dict[str, Metric]] = {
         "accuracy": Metric("accuracy"),
     },
     "rating": {
-        "spearman": Metric("Spearman's ρ"),
+        "spearman": Metric("Spearman's ρ", "ρ", 2),
         "mae": Metric("mean error, steps", "steps", 2, is_error=True),
-        "kappa": Metric("kappa, quadratic"),
+        "kappa": Metric("kappa, quadratic", "κ", 2),
         "auc": Metric("AUC of high"),
     },
 }
 RECALL = "recall/"
+MOST_RECALLS = 3  # systems whose recalls stand side by side
+FEW_CLIPS = 10
+LUCK = (MAJORITY, PERMUTED)  # what knows nothing of the clip
 
 
 @dataclass(frozen=True)
@@ -49,8 +56,18 @@ def headline(kind: str) -> tuple[str, Metric]:
     return next(iter(METRICS[kind].items()))
 
 
+def change_unit(metric: Metric) -> str:
+    """What differences of a metric are counted in, with the space before it; of a correlation nothing."""
+    return {"": " points", "steps": " steps"}.get(metric.unit, "")
+
+
+def luck_text(value: float, metric: Metric) -> str:
+    """What luck reaches: .200 of a share, 0 of a correlation."""
+    return share(value) if not metric.unit else f"{value:g}"
+
+
 def chance(target: TargetConfig, scores: Scores, name: str, system: str) -> float:
-    """What luck reaches on the headline: one over the classes, a half, or no correlation."""
+    """What luck reaches on the headline: one over the classes of test, a half, or no correlation."""
     if target.kind == "rating":
         return 0.0
     return 0.5 if target.kind == "binary" else 1 / max(1, len(recalls(scores, name, system)))
@@ -66,18 +83,24 @@ def recalls(scores: Scores, name: str, system: str) -> dict[str, Estimate]:
 
 
 def systems(scores: Scores, name: str, system: str) -> list[str]:
-    """The model, then what it is compared with, in the order of the file."""
+    """The model, then what it is compared with, in the order of the file; what knows nothing goes last."""
     found = dict.fromkeys(who for task, who, _ in scores.estimates if task == name and " minus " not in who)
-    return [system, *(who for who in found if who != system)]
+    others = [who for who in found if who != system]
+    return [system, *(who for who in others if who not in LUCK), *(who for who in others if who in LUCK)]
 
 
-def target_scores(scores: Scores, run: TuningRun, system: str) -> list[TargetScores]:
-    """A table for each target that was learnt."""
+def target_scores(scores: Scores, run: TuningRun, system: str, targets: Sequence[Target] = ()) -> list[TargetScores]:
+    """A table for each target that was learnt.
+
+    Args:
+        targets: as the training side settled them.
+    """
+    settled = {target.name: target for target in targets}
     return [
         TargetScores(
             name,
             task_title(name),
-            question(name, target),
+            question(name, target, settled[name].answers if name in settled else ()),
             _table(scores, name, target, system),
             _recall_table(scores, name, system) if target.kind == "class" else None,
         )
@@ -86,18 +109,37 @@ def target_scores(scores: Scores, run: TuningRun, system: str) -> list[TargetSco
     ]
 
 
-def question(name: str, target: TargetConfig) -> str:
+def question(name: str, target: TargetConfig, answers: Sequence[str] = ()) -> str:
     """What is asked of a clip."""
     column = target.column or name
     match target.kind:
         case "class":
+            classes = [task_title(each).lower() for each in answers or target.classes]
+            among = f": {', '.join(classes[:-1])} or {classes[-1]}" if len(classes) > 1 else ""
             merged = ", ".join(f"{one} counts as {other}" for one, other in target.merge.items())
-            return f"Which {column}?{f' ({merged}.)' if merged else ''}"
+            return f"Which {column}{among}?{f' {merged[:1].upper()}{merged[1:]}.' if merged else ''}"
         case "binary":
-            return f"Is {column} true? The threshold is the one that is best on dev."
+            return f"{task_title(column)}: yes or no? How sure the model must be for a yes was chosen on dev."
         case "rating":
-            steps = ", ".join(f"{step:g}" for step in target.steps)
-            return f"Which step of {column} ({steps})? High is {target.threshold:g} and above."
+            first, last = (f"{step:g}" for step in (target.steps[0], target.steps[-1]))
+            return (
+                f"Which step of {column}, from {first} to {last}? AUC asks whether it is {target.threshold:g} or more."
+            )
+
+
+def constant(estimate: Estimate | None) -> Estimate | None:
+    """The score of one answer for all clips, without its interval.
+
+    In a draw that lacks a class such an answer has a higher mean recall: its interval would tell of
+    the draws, not of what guessing reaches.
+    """
+    return estimate and replace(estimate, low=estimate.value, high=estimate.value)
+
+
+def _value(scores: Scores, name: str, who: str, metric: str, about: Metric) -> str:
+    estimate = scores.get(name, who, metric)
+    text = metric_text(estimate, about)
+    return text.split(" [")[0] if who == MAJORITY else text
 
 
 def _table(scores: Scores, name: str, target: TargetConfig, system: str) -> Table:
@@ -108,27 +150,47 @@ def _table(scores: Scores, name: str, target: TargetConfig, system: str) -> Tabl
     rows = tuple(
         (
             who,
-            *(metric_text(scores.get(name, who, metric), about) for metric, about in metrics.items()),
+            *(_value(scores, name, who, metric, about) for metric, about in metrics.items()),
             difference_text(scores.difference(name, system, who, first), about_first) if who != system else "",
         )
         for who in systems(scores, name, system)
     )
-    headers = ("system", *(about.title for about in metrics.values()), f"model minus system, {about_first.title}")
+    headers = (
+        "system",
+        *(about.title for about in metrics.values()),
+        f"model minus system, {about_first.title}{',' if change_unit(about_first) else ''}{change_unit(about_first)}",
+    )
     return Table(
         headers,
         rows,
-        what_was_resampled(scores, name),
+        _what_it_rests_on(scores, name, system),
         numeric=frozenset(range(1, len(headers))),
         strong=frozenset({0}),
     )
 
 
+def _what_it_rests_on(scores: Scores, name: str, system: str) -> str:
+    """Clips and groups, and what brackets mean in each row."""
+    mine = next(each for (task, who, _), each in scores.estimates.items() if (task, who) == (name, system))
+    unit = "groups" if mine.interval_over == "groups" else "clips, as there are too few groups"
+    groups = f"{mine.num_groups:,} group{'' if mine.num_groups == 1 else 's'}"
+    found = [f"{mine.num_items:,} test clips of {groups}. Brackets: 95 % intervals of a bootstrap over {unit}."]
+    present = systems(scores, name, system)
+    if PERMUTED in present:
+        found.append("Those of permuted labels: where 95 % of the shuffles lie.")
+    if MAJORITY in present:
+        found.append("Majority always gives one answer and stands without them.")
+    return " ".join(found)
+
+
 def _recall_table(scores: Scores, name: str, system: str) -> Table:
     """Recall by class with its support: the clips of test that are of the class."""
     of_system: Mapping[str, Mapping[str, Estimate]] = {
-        who: recalls(scores, name, who) for who in systems(scores, name, system)[:3]
+        who: found
+        for who in systems(scores, name, system)
+        if who not in LUCK and (found := recalls(scores, name, who))
     }
-    shown = [who for who, found in of_system.items() if found]
+    shown = list(of_system)[:MOST_RECALLS]
     rows = tuple(
         (
             task_title(label),
@@ -136,11 +198,16 @@ def _recall_table(scores: Scores, name: str, system: str) -> Table:
             f"{each.num_groups:,}",
             *(_recall(of_system[who].get(label)) for who in shown),
         )
-        for label, each in of_system[system].items()
+        for label, each in of_system.get(system, {}).items()
     )
     headers = ("class", "test clips", "groups", *(f"recall, {who}" for who in shown))
-    caption = "A class of few clips or groups has a recall that says little."
+    few = [row[0] for row, each in zip(rows, of_system.get(system, {}).values(), strict=True) if _is_little(each)]
+    caption = f"Of {listed(few)} there are few clips or groups: the recall says little." if few else ""
     return Table(headers, rows, caption, numeric=frozenset(range(1, len(headers))))
+
+
+def _is_little(recall: Estimate) -> bool:
+    return recall.num_items < FEW_CLIPS or recall.interval_over != "groups"
 
 
 def _recall(each: Estimate | None) -> str:

@@ -1,7 +1,7 @@
 """All that a run's page is made of, read from the files that earlier rules wrote."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
 from audiorig.errors import DataError
-from audiorig.evaluate.answers_table import read_answers
+from audiorig.evaluate.answers_table import PERMUTED, read_answers
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
 from audiorig.provenance import environment
@@ -43,6 +43,9 @@ class RunInputs:
         examples: clips that a masked autoencoder rebuilt; other experiments have none.
         predictions: answers to each clip of dev and test, by the model and its controls, of tuned encoders.
         inside: what there is to look at inside a tuned model: arrays by name.
+        luck: how often labels that were dealt out anew score as well as the true ones, by task and metric, the
+            true ones counted among the shuffles.
+        num_unreadable: test clips of a tuned model that no score is about, as they could not be read.
         ladder: the run beside its ladder, as ``ladder.json`` has it.
         files: every file of the corpus with its participant, recording, length and side ("" in none), where
             the page speaks of participants or must not name them.
@@ -65,6 +68,8 @@ class RunInputs:
     beside: list[Beside] = field(default_factory=list)
     predictions: pd.DataFrame = field(default_factory=pd.DataFrame)
     inside: dict[str, Any] = field(default_factory=dict)
+    luck: dict[tuple[str, str], float] = field(default_factory=dict)
+    num_unreadable: int = 0
     ladder: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -148,6 +153,17 @@ def read_provenance(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def luck_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    """Shares of the shuffles of ``metrics.json``, by task and metric; none where nothing was shuffled."""
+    shuffled = [row for row in rows if row["system"] == PERMUTED and row.get("p_value") is not None]
+    return {(str(row["task"]), str(row["metric"])): float(row["p_value"]) for row in shuffled}
+
+
+def num_unreadable(rows: Iterable[Mapping[str, Any]]) -> int:
+    """Test clips that could not be read; every row of the model says the same."""
+    return max((int(row.get("num_unreadable") or 0) for row in rows), default=0)
+
+
 def read_inputs(
     *,
     configs: Iterable[Path],
@@ -184,12 +200,13 @@ def read_inputs(
             "show; give --manifest"
         )
     is_tuned = isinstance(run, TuningRun)
+    rows = read_json(metrics)
     wants_files = about.private or isinstance(run, HomeWav2Vec2Run)
     return RunInputs(
         name=run_name(page.parent),
         run=run,
         history=read_json(history),
-        scores=Scores(read_json(metrics)),
+        scores=Scores(rows),
         corpus=about,
         validation=read_json(validation),
         invalid=read_table(invalid),
@@ -202,5 +219,7 @@ def read_inputs(
         beside=beside_others(read_json(against)) if against else [],
         predictions=read_answers(predictions) if predictions else pd.DataFrame(),
         inside=load_inside(examples) if examples and is_tuned else {},
+        luck=luck_of(rows),
+        num_unreadable=num_unreadable(rows),
         ladder=read_json(ladder) if ladder else {},
     )

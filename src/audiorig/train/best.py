@@ -44,7 +44,7 @@ def is_saved(checkpoint: Path, history: History, selection: SelectionConfig) -> 
 
 def lost_because(checkpoint: Path, selection: SelectionConfig) -> str | None:
     """Why a run that goes on from a whole checkpoint could not end with its best weights; None if it can."""
-    best = kept(checkpoint.parent, history_of(checkpoint), selection)
+    best = kept(checkpoint.parent, history_of(checkpoint), selection) if selection.keep_best else None
     if best is None or checkpoints.step_of(checkpoint) == int(best.name.removeprefix("step-")):
         return None
     reason = checkpoints.broken_because(best) if best.is_dir() else "it is gone"
@@ -59,7 +59,7 @@ def bring(root: Path, start: Path, selection: SelectionConfig) -> None:
     """
     if reason := lost_because(start, selection):
         raise ResumeError(f"{start}: {reason}; take another checkpoint, or copy {start.parent.name} as a whole")
-    target = kept(root, history_of(start), selection)
+    target = kept(root, history_of(start), selection) if selection.keep_best else None
     if target is None or target.exists():
         return
     is_start = checkpoints.step_of(start) == int(target.name.removeprefix("step-"))

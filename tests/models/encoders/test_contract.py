@@ -116,6 +116,19 @@ def test_frozen_parts_cost_no_graph(encoder: SpeechEncoder) -> None:
     assert not any(layer.requires_grad for layer in output.layers[:-1])
 
 
+def test_half_precision_where_torch_thinks_it_safe(encoder: SpeechEncoder) -> None:
+    batch = noise(LENGTHS)
+    expected = encoder.encode(*batch, takes_prompts(encoder))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = encoder.encode(*batch, takes_prompts(encoder))
+        some_loss(found.features).backward()
+    assert found.features.dtype == torch.float32
+    assert found.features.isfinite().all() and not torch.equal(found.features, expected.features)
+    is_real = ~found.is_padding
+    torch.testing.assert_close(found.features[is_real], expected.features[is_real], rtol=0.1, atol=0.3)
+    assert all(each.grad is not None and each.grad.isfinite().all() for each in encoder.parameters())
+
+
 def test_prompts_reach_every_frame_and_leave_none_behind(encoder: SpeechEncoder) -> None:
     waveform, lengths = noise(LENGTHS)
     if not encoder.takes_prompts:

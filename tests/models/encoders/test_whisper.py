@@ -55,6 +55,13 @@ def test_the_mel_is_the_extractors_own(folder: Path, short: WhisperEncoder, padd
         torch.testing.assert_close(alone[0], expected[item, :, : alone.shape[2]], rtol=0, atol=1e-5)
 
 
+def test_the_mel_is_exact_under_autocast(short: WhisperEncoder) -> None:
+    batch = noise(LENGTHS)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = short.mel(*batch)
+    assert found.dtype == torch.float32 and torch.equal(found, short.mel(*batch))
+
+
 @torch.no_grad()
 def test_filled_up_it_is_transformers_own(folder: Path, padded: WhisperEncoder) -> None:
     waveform, lengths = noise(LENGTHS)

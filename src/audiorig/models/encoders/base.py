@@ -101,7 +101,7 @@ def seen_keys(is_padding: Tensor) -> Tensor | None:
 
 
 def output_of(features: Tensor, layers: list[Tensor], is_padding: Tensor, prompts: Tensor | None) -> EncoderOutput:
-    """What ``encode`` returns, without prompts and with zeros in the padding.
+    """What ``encode`` returns, float32, without prompts and with zeros in the padding.
 
     Args:
         features: (B, P + N, D).
@@ -109,5 +109,5 @@ def output_of(features: Tensor, layers: list[Tensor], is_padding: Tensor, prompt
         is_padding: bool (B, N).
     """
     first = 0 if prompts is None else len(prompts)
-    outputs = [each[:, first:].masked_fill(is_padding[..., None], 0) for each in (features, *layers)]
+    outputs = [each[:, first:].float().masked_fill(is_padding[..., None], 0) for each in (features, *layers)]
     return EncoderOutput(features=outputs[0], is_padding=is_padding, layers=tuple(outputs[1:]), has_input=True)

@@ -150,7 +150,8 @@ class WhisperEncoder(SpeechEncoder):
         num_samples = self.max_samples if self.pad_to_30s else min(num_frames * HOP, self.max_samples)
         waveform = waveform[:, :num_samples].float()
         waveform = waveform.where(torch.arange(waveform.shape[1], device=waveform.device) < lengths[:, None], 0.0)
-        return log_mel(functional.pad(waveform, (0, num_samples - waveform.shape[1])), self.filters)
+        with torch.autocast(waveform.device.type, enabled=False):  # half a precision is none for a logarithm of power
+            return log_mel(functional.pad(waveform, (0, num_samples - waveform.shape[1])), self.filters)
 
 
 def mel_filters(num_bins: int, sample_rate_hz: int) -> Tensor:
