@@ -20,7 +20,7 @@ from audiorig.config import (
 )
 from audiorig.config_checks import canonical_json, one_of
 from audiorig.config_files import Settings
-from audiorig.config_stages import corpus_root
+from audiorig.config_stages import corpus_root, corpus_url
 from audiorig.config_targets import check_targets
 from audiorig.errors import ConfigError
 
@@ -130,6 +130,8 @@ def known_before(wildcards):
     corpus = SETTINGS.corpus(name)
     if isinstance(corpus, GENERATED):
         return f"data/{name}/metadata.csv"
+    if corpus_url(name, corpus) is not None:
+        return []  # objects that are listed when the manifest is made
     if isinstance(corpus, FolderCorpus) and corpus.metadata:
         return str(corpus_root(name, corpus) / corpus.metadata)
     if isinstance(corpus, HomeCorpus) and corpus.recordings:

@@ -21,6 +21,8 @@ def test_from_a_bucket_to_a_split(new_checkout, tmp_path, monkeypatch: pytest.Mo
     for index in range(12):
         soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(index).standard_normal(8000), 16000)
         backend.put_object("recordings", f"clips/{index:02d}.wav", (tmp_path / "a.wav").read_bytes())
+    table = "path,participant_id\n" + "".join(f"{index:02d}.wav,voice-{index // 2}\n" for index in range(12))
+    backend.put_object("recordings", "clips/about.csv", table.encode())
     server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -38,13 +40,16 @@ def test_from_a_bucket_to_a_split(new_checkout, tmp_path, monkeypatch: pytest.Mo
     corpus = {
         "kind": "folder",
         "root": "s3://recordings/clips",
+        "metadata": "about.csv",
         "cache_root": str(tmp_path / "cache"),
         "manifest": {"num_shards": 2},
-        "splits": {"by-clip": {"group": "clip", "shares": [0.5, 0.25, 0.25]}},
+        "splits": {"by-voice": {"group": "participant", "shares": [0.5, 0.25, 0.25], "min_groups": 1}},
     }
     checkout.configure("cloud.yaml", {"corpora": {"stored": corpus}})
     folder = checkout.folder / "results" / "corpora" / "stored"
-    targets = [f"results/corpora/stored/{name}" for name in ("validation/summary.json", "splits/by-clip/train.parquet")]
+    targets = [
+        f"results/corpora/stored/{name}" for name in ("validation/summary.json", "splits/by-voice/train.parquet")
+    ]
     try:
         done = checkout.snakemake(targets[0], "--configfile", "cloud.yaml", **environment)
         assert done.returncode == 0, done.stdout[-5000:]

@@ -1,4 +1,8 @@
-"""Answers as pictures: confusions, ratings, headline scores beside the controls."""
+"""Answers as pictures: headline scores beside the controls, confusions, ratings."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
@@ -7,82 +11,143 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from audiorig.config import TuningRun
-from audiorig.report.answers import chance, headline, systems
-from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Dot, Panel, Picture, dot_panels, vector
-from audiorig.report.scores import Scores
+from audiorig.data.target import Target
+from audiorig.evaluate.systems import MAJORITY
+from audiorig.report.answers import LUCK, chance, constant, headline, systems
+from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Picture, draw_dot, vector
+from audiorig.report.scores import Estimate, Scores
 from audiorig.report.wording import task_title
 
-
-def headline_dots(scores: Scores, run: TuningRun, system: str) -> Picture | None:
-    """The model above its controls, target by target."""
-    panels = []
-    for name, target in run.used_targets.items():
-        metric, about = headline(target.kind)
-        dots = [
-            Dot(who, estimate, BLUE if who == system else GREY, who not in ("majority", "permuted labels"))
-            for who in systems(scores, name, system)
-            if (estimate := scores.get(name, who, metric)) is not None
-        ]
-        panels.append(Panel(task_title(name), dots, chance(target, scores, name, system), about.title))
-    return dot_panels(
-        panels,
-        "Headline scores on test with 95 % intervals of the model and its controls, by target.",
-        "Blue: the tuned model. Dashed: what luck reaches.",
-    )
+WIDE = 9.6  # inches of a picture as wide as the page
+NARROW = 6.6
+SMALL = 4.4
+MOST_SMALL = 7  # classes whose names fit on the sides of a small picture
 
 
-def confusion(predictions: pd.DataFrame, name: str, classes: tuple[str, ...]) -> Picture | None:
-    """Which class is taken for which, as shares of the true one, with counts.
+@dataclass(frozen=True)
+class Sized:
+    """A picture, and the class of the page's style that says how wide it is: "small", "narrow" or all of the page."""
+
+    picture: Picture
+    kind: str = ""
+
+
+def headline_dots(scores: Scores, run: TuningRun, system: str) -> Sized | None:
+    """The model above its controls, target by target, each on its own axis."""
+    names = [name for name in run.used_targets if name in scores.tasks]
+    of_target = {name: _estimates(scores, run, name, system) for name in names}
+    of_target = {name: found for name, found in of_target.items() if found}
+    if not of_target:
+        return None
+    of_any = dict.fromkeys(who for found in of_target.values() for who in found)
+    labels = [*(who for who in of_any if who not in LUCK), *(who for who in of_any if who in LUCK)]
+    columns = min(3, len(of_target))
+    rows = math.ceil(len(of_target) / columns)
+    with matplotlib.rc_context(STYLE):
+        width = WIDE if columns > 1 else NARROW
+        figure = Figure(figsize=(width, rows * (0.95 + 0.22 * len(labels))), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axis in grid.flat[len(of_target) :]:
+            axis.set_visible(False)
+        for axis, (name, found) in zip(grid.flat, of_target.items(), strict=False):
+            target = run.used_targets[name]
+            for who, estimate in found.items():
+                draw_dot(axis, labels.index(who), estimate, BLUE if who == system else GREY, who not in LUCK)
+            axis.axvline(chance(target, scores, name, system), linewidth=1, zorder=0.5, **DASHED)
+            axis.set(title=task_title(name), xlabel=headline(target.kind)[1].title)
+            span_of_scores(axis, list(found.values()))
+            axis.set_yticks(range(len(labels)), labels)
+            axis.set_ylim(len(labels) - 0.5, -0.5)
+        picture = vector(
+            figure,
+            f"Headline scores on test of the model and its controls: {', '.join(map(task_title, of_target))}.",
+            "Blue: the tuned model. Dashed: what luck reaches. Lines: 95 % intervals; of permuted labels, where 95 % of "
+            "the shuffles lie.",
+        )
+    return Sized(picture, "" if columns > 1 else "narrow")
+
+
+def _estimates(scores: Scores, run: TuningRun, name: str, system: str) -> dict[str, Estimate]:
+    metric, _ = headline(run.used_targets[name].kind)
+    found = {who: scores.get(name, who, metric) for who in systems(scores, name, system)}
+    if MAJORITY in found:
+        found[MAJORITY] = constant(found[MAJORITY])
+    return {who: estimate for who, estimate in found.items() if estimate is not None}
+
+
+def span_of_scores(axis: Axes, shown: Sequence[Estimate]) -> None:
+    """An axis from 0 to 1; of correlations further down, where one goes there."""
+    lowest = min([0.0, *(each.low for each in shown)])
+    axis.set_xlim(lowest - 0.03, 1.03)
+    ticks = (*((-0.5,) if lowest < -0.4 else ()), 0, 0.25, 0.5, 0.75, 1)
+    names = {-0.5: "−.5", 0: "0", 0.25: ".25", 0.5: ".5", 0.75: ".75", 1: "1"}
+    axis.set_xticks(ticks, [names[tick] for tick in ticks])
+
+
+def answer_pictures(predictions: pd.DataFrame, targets: Sequence[Target]) -> dict[str, Sized]:
+    """What a target's answers look like: of a class its confusions, of a rating answered against true.
 
     Args:
         predictions: rows of one system on test; of several seeds they add up.
     """
-    rows = predictions[(predictions["target"] == name) & predictions["true"].notna()]
-    if rows.empty:
-        return None
-    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    found = {}
+    for target in targets:
+        rows = predictions[(predictions["target"] == target.name) & predictions["true"].notna()]
+        if len(rows) and target.kind == "class":
+            found[target.name] = confusion(rows, target)
+        elif len(rows) and target.kind == "rating":
+            found[target.name] = ratings(rows, target)
+    return found
+
+
+def counted(rows: pd.DataFrame, num_classes: int) -> np.ndarray:
+    """Clips (C, C) of each true class by the class that was answered."""
+    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
     np.add.at(counts, (rows["true"].to_numpy(np.int64), rows["predicted"].to_numpy(np.int64)), 1)
+    return counts
+
+
+def confusion(rows: pd.DataFrame, target: Target) -> Sized:
+    """Which class is taken for which: counts, shaded by the share of the true class."""
+    counts = counted(rows, len(target.classes))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    titles = [task_title(each) for each in classes]
+    titles = [task_title(each) for each in target.classes]
+    is_small = len(titles) <= MOST_SMALL
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        side = 1.6 + 0.62 * len(classes)
-        figure = Figure(figsize=(side + 1, side), layout="constrained")
+        width = SMALL if is_small else NARROW
+        cell = 0.42 if is_small else (NARROW - 1.6) / len(titles)
+        figure = Figure(figsize=(width, cell * len(titles) + 1.1), layout="constrained")
         axis = figure.subplots()
-        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.6 else "#222222"
-            axis.text(column, row, f"{count}", ha="center", va="center", color=color, fontsize=8.5)
-        axis.set_xticks(range(len(classes)), titles, rotation=35, ha="right")
-        axis.set_yticks(range(len(classes)), titles)
+            size = 8.5 if cell > 0.3 else 6
+            axis.text(column, row, f"{count}", ha="center", va="center", color=color, fontsize=size)
+        axis.set_xticks(range(len(titles)), titles, rotation=30, ha="right", rotation_mode="anchor")
+        axis.set_yticks(range(len(titles)), titles)
         axis.set(xlabel="answered", ylabel="true")
-        return vector(
+        for side in axis.spines.values():
+            side.set_visible(False)
+        axis.tick_params(length=0)
+        picture = vector(
             figure,
-            f"Confusion matrix of {task_title(name)} on test: true class by answered class.",
-            "Clips of test; the shade is the share of the true class.",
+            f"Confusion matrix of {task_title(target.name)} on test: true class by answered class.",
+            "Test clips by their true class (rows) and by the answer (columns). Dark: a large share of the true class.",
         )
+    return Sized(picture, "small" if is_small else "narrow")
 
 
-def ratings(predictions: pd.DataFrame, steps: dict[str, tuple[float, ...]]) -> Picture | None:
-    """Predicted against true ratings: every clip, and the mean of each true step.
-
-    Args:
-        predictions: rows of one system on test.
-        steps: target -> its scale.
-    """
-    found = {name: predictions[(predictions["target"] == name) & predictions["true"].notna()] for name in steps}
-    found = {name: rows for name, rows in found.items() if len(rows)}
-    if not found:
-        return None
+def ratings(rows: pd.DataFrame, target: Target) -> Sized:
+    """Answered against true ratings: every clip, and the middle half of each true step."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(3.6 * len(found), 3.4), layout="constrained")
-        for axis, (name, rows) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
-            _draw_ratings(axis, rows, steps[name])
-            axis.set_title(task_title(name))
-        return vector(
+        figure = Figure(figsize=(SMALL, 3.2), layout="constrained")
+        _draw_ratings(figure.subplots(), rows, target.steps)
+        picture = vector(
             figure,
-            f"Predicted against true ratings on test: {', '.join(map(task_title, found))}.",
-            "Grey: clips, spread sideways to be seen. Blue: median and quartiles of each true step. Dashed: the truth.",
+            f"Answered against true ratings of {task_title(target.name)} on test.",
+            "Grey: clips, spread sideways to be seen. Blue: median and middle half of each true step. Dashed: no error.",
         )
+    return Sized(picture, "small")
 
 
 def _draw_ratings(axis: Axes, rows: pd.DataFrame, steps: tuple[float, ...]) -> None:
@@ -96,6 +161,7 @@ def _draw_ratings(axis: Axes, rows: pd.DataFrame, steps: tuple[float, ...]) -> N
     for step in np.unique(true):
         low, middle, high = np.quantile(predicted[true == step], [0.25, 0.5, 0.75])
         axis.vlines(scale[step], low, high, color=BLUE, linewidth=3)
-        axis.plot(scale[step], middle, "o", color=BLUE)
-    axis.set(xlabel="true", ylabel="predicted")
+        axis.plot(scale[step], middle, "o", color=BLUE, markersize=5)
+    axis.set(xlabel="true", ylabel="answered", ylim=(scale[0] - 0.3 * gap, scale[-1] + 0.3 * gap))
     axis.set_xticks(scale, [f"{step:g}" for step in scale])
+    axis.set_yticks(scale, [f"{step:g}" for step in scale])

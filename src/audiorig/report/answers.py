@@ -155,10 +155,11 @@ def _table(scores: Scores, name: str, target: TargetConfig, system: str) -> Tabl
         )
         for who in systems(scores, name, system)
     )
+    unit = change_unit(about_first)
     headers = (
         "system",
         *(about.title for about in metrics.values()),
-        f"model minus system, {about_first.title}{',' if change_unit(about_first) else ''}{change_unit(about_first)}",
+        f"model minus system: {about_first.title}{unit and f',{unit}'}",
     )
     return Table(
         headers,

@@ -1,6 +1,7 @@
 """The leakage ladder as a table, a picture and sentences: one model, with one thing changed in each row."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -8,14 +9,16 @@ from matplotlib.figure import Figure
 
 from audiorig.evaluate.ladder import HEADLINE
 from audiorig.evaluate.systems import MAJORITY
-from audiorig.report.answers import METRICS
-from audiorig.report.figures import BLUE, DASHED, GREY, ORANGE, STYLE, Picture, draw_dot, vector
+from audiorig.report.answer_figures import span_of_scores
+from audiorig.report.answers import METRICS, change_unit, constant
+from audiorig.report.figures import BLUE, DASHED, GREEN, GREY, ORANGE, STYLE, Picture, draw_dot, vector
 from audiorig.report.scores import Estimate, Metric
 from audiorig.report.tables import Table
-from audiorig.report.wording import difference_text, listed, metric_text, points_in_words, share, task_title
+from audiorig.report.wording import difference_text, listed, metric_text, task_title
 
 Row = Mapping[str, Any]
 Ladder = Mapping[str, Any]
+THIS_RUN = "this run"
 
 
 def headline_rows(ladder: Ladder, task: str) -> list[Row]:
@@ -28,41 +31,58 @@ def tasks_of(ladder: Ladder) -> list[str]:
     return list(dict.fromkeys(row["task"] for row in ladder.get("rows", [])))
 
 
-def ladder_table(ladder: Ladder) -> Table:
-    """Cases by rows: the headline with its difference to the run itself, the other metrics, and the support."""
-    tasks = tasks_of(ladder)
-    rows: list[tuple[str, ...]] = []
-    strong: set[int] = set()
+def ladder_table(ladder: Ladder, mine: str = THIS_RUN) -> Table:
+    """Cases by rows: the headline with its difference to the run itself, the other metrics, and the support.
+
+    Args:
+        mine: what the reference is called.
+    """
+    tasks = [task for task in tasks_of(ladder) if headline_rows(ladder, task)]
     shown: dict[str, Metric] = {}
     for task in tasks:
+        shown |= METRICS[headline_rows(ladder, task)[0]["kind"]]
+    rows: list[tuple[str, ...]] = []
+    strong: set[int] = set()
+    for task in tasks:
         for row in headline_rows(ladder, task):
-            metrics = METRICS[row["kind"]]
-            shown |= metrics
             if row["case"] == ladder["reference"]:
                 strong.add(len(rows))
-            of_case = {
-                each["metric"]: each for each in ladder["rows"] if (each["task"], each["case"]) == (task, row["case"])
-            }
+            title = _title(ladder, row, mine)
             rows.append(
                 (
-                    _title(ladder, row) if len(tasks) == 1 else f"{task_title(task)}: {_title(ladder, row)}",
-                    _difference(row, metrics[row["metric"]]),
-                    *(_value(of_case.get(metric), metrics[metric]) for metric in metrics),
+                    title if len(tasks) == 1 else f"{task_title(task)}: {title}",
+                    _difference(row),
+                    *_values(ladder, row, shown),
                     f"{row['n']:,} of {row['num_groups']:,}",
-                    ", ".join(f"{task_title(label)} {count}" for label, count in row.get("support", {}).items()),
+                    ", ".join(f"{task_title(label)} {count:,}" for label, count in row.get("support", {}).items()),
                 )
             )
-    titles = [metric.title for metric in shown.values()]
     headers = (
         "what is changed",
-        "minus the run itself, points",
-        *titles,
+        f"minus {mine}{_points(ladder, tasks)}",
+        *(metric.title for metric in shown.values()),
         "test clips of groups",
-        "clips of each class",
+        "test clips of each answer",
     )
-    return Table(
-        headers, tuple(rows), _caption(ladder), numeric=frozenset(range(1, len(headers) - 1)), strong=frozenset(strong)
-    )
+    numeric = frozenset(range(1, len(headers) - 1))
+    return Table(headers, tuple(rows), _caption(ladder), numeric=numeric, strong=frozenset(strong))
+
+
+def _points(ladder: Ladder, tasks: Sequence[str]) -> str:
+    """What the differences of the headlines are counted in."""
+    rows = [headline_rows(ladder, task)[0] for task in tasks]
+    units = dict.fromkeys(f"{_about(row).title},{change_unit(_about(row))}".rstrip(",") for row in rows)
+    return f": {' or '.join(units)}" if units else ""
+
+
+def _values(ladder: Ladder, row: Row, shown: Mapping[str, Metric]) -> list[str]:
+    """All metrics of one case; one answer for all clips stands without intervals."""
+    metrics = METRICS[row["kind"]]
+    of_case = {
+        each["metric"]: each for each in ladder["rows"] if (each["task"], each["case"]) == (row["task"], row["case"])
+    }
+    texts = [_value(of_case.get(metric) if metric in metrics else None, about) for metric, about in shown.items()]
+    return [text.split(" [")[0] for text in texts] if row["case"] == MAJORITY else texts
 
 
 def _caption(ladder: Ladder) -> str:
@@ -71,87 +91,151 @@ def _caption(ladder: Ladder) -> str:
         return ""
     many = f"Means over seeds {', '.join(map(str, seeds))}. " if len(seeds) > 1 else "One seed each. "
     return (
-        f"{many}95 % intervals: a bootstrap over groups{' and seeds' if len(seeds) > 1 else ''}. Where both rows were "
-        "tested on the same clips, the difference is paired."
+        f"{many}Brackets: 95 % intervals of a bootstrap over groups{' and seeds' if len(seeds) > 1 else ''}. Where both "
+        "rows were tested on the same clips, the difference is paired."
     )
 
 
-def ladder_dots(ladder: Ladder) -> Picture | None:
+def ladder_dots(ladder: Ladder, mine: str = THIS_RUN) -> Picture | None:
     """Headline scores of all cases, the run itself first, with what luck reaches."""
     tasks = [task for task in tasks_of(ladder) if headline_rows(ladder, task)]
     if not tasks:
         return None
-    longest = max(len(headline_rows(ladder, task)) for task in tasks)
+    titles = list(
+        dict.fromkeys(
+            [_title(ladder, row, mine) for task in tasks for row in headline_rows(ladder, task) if not _is_luck(row)]
+            + [_title(ladder, row, mine) for task in tasks for row in headline_rows(ladder, task) if _is_luck(row)]
+        )
+    )
+    columns = min(2, len(tasks))
+    height = math.ceil(len(tasks) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 0.9 + 0.34 * longest), layout="constrained")
-        for axis, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        figure = Figure(figsize=(9.6, height * (0.95 + 0.26 * len(titles))), layout="constrained")
+        grid = figure.subplots(height, columns, squeeze=False, sharey=True)
+        for axis in grid.flat[len(tasks) :]:
+            axis.set_visible(False)
+        for axis, task in zip(grid.flat, tasks, strict=False):
             rows = headline_rows(ladder, task)
-            for height, row in enumerate(rows):
-                draw_dot(axis, height, _estimate(row), _color(ladder, row), row["case"] != MAJORITY)
+            shown = [constant(_estimate(row)) if _is_luck(row) else _estimate(row) for row in rows]
+            for row, estimate in zip(rows, shown, strict=True):
+                draw_dot(axis, titles.index(_title(ladder, row, mine)), estimate, _color(ladder, row), not _is_luck(row))
             if rows[0]["chance"] is not None:
                 axis.axvline(rows[0]["chance"], linewidth=1, zorder=0.5, **DASHED)
-            axis.set(
-                title=task_title(task), xlim=(-0.03, 1.03), xlabel=METRICS[rows[0]["kind"]][rows[0]["metric"]].title
-            )
-            axis.set_yticks(range(len(rows)), [_title(ladder, row) for row in rows])
-            axis.set_ylim(len(rows) - 0.5, -0.5)
+            axis.set(title=task_title(task), xlabel=_about(rows[0]).title)
+            span_of_scores(axis, shown)
+            axis.set_yticks(range(len(titles)), titles)
+            axis.set_ylim(len(titles) - 0.5, -0.5)
         return vector(
             figure,
-            "Headline scores with 95 % intervals of the run and of its ladder.",
-            "Blue: the run itself. Orange: tested on other clips, among which individuals of the training side may be. "
-            "Dashed: luck.",
+            f"Headline scores with 95 % intervals: {', '.join(titles)}.",
+            _what_colors_mean(ladder, mine),
         )
+
+
+def _what_colors_mean(ladder: Ladder, mine: str) -> str:
+    cases = [row for row in ladder["rows"] if row["case"] != ladder["reference"] and not _is_luck(row)]
+    found = [f"Blue: {mine}."]
+    found += ["Green: tested on the same clips."] if any(row["is_same_test"] for row in cases) else []
+    if not all(row["is_same_test"] for row in cases):
+        found.append("Orange: tested on other clips, among which individuals of the training side may be.")
+    return f"{' '.join(found)} Dashed: luck."
+
+
+def _is_luck(row: Row) -> bool:
+    return bool(row["case"] == MAJORITY)
 
 
 def _color(ladder: Ladder, row: Row) -> str:
     if row["case"] == ladder["reference"]:
         return BLUE
-    return GREY if row.get("is_same_test") or row["case"] == MAJORITY else ORANGE
+    if _is_luck(row):
+        return GREY
+    return GREEN if row.get("is_same_test") else ORANGE
 
 
-def ladder_verdict(ladder: Ladder) -> list[str]:
-    """How much more each other split would have promised, and how far the best is above luck."""
+def ladder_verdict(ladder: Ladder, mine: str = THIS_RUN) -> list[str]:
+    """Which case is better on the same clips, what other clips would have promised, and how far the best is above luck.
+
+    Args:
+        mine: what the reference is called.
+    """
     sentences = []
     for task in tasks_of(ladder):
-        promised = [
-            f"{points_in_words(_estimate(change))} {_title(ladder, row)}"
-            for row in headline_rows(ladder, task)
-            if (change := row.get("minus_reference")) and not row["is_same_test"]
-        ]
-        if promised:
-            metric = METRICS[headline_rows(ladder, task)[0]["kind"]]
-            about = next(iter(metric.values())).title
-            sentences.append(
-                f"{task_title(task)}, what other splits would have promised in {about}, against this one: "
-                f"{listed(promised)}."
-            )
-    return sentences + [best_verdict(each) for each in ladder.get("best", [])]
+        rows = [row for row in headline_rows(ladder, task) if row.get("minus_reference")]
+        sentences += _same_clips(ladder, task, [row for row in rows if row["is_same_test"]], mine)
+        sentences += _other_clips(ladder, task, [row for row in rows if not row["is_same_test"]], mine)
+    return sentences + [best_verdict(ladder, each, mine) for each in ladder.get("best", [])]
 
 
-def best_verdict(best: Row) -> str:
-    """How far the best encoder is above luck, on the clips of the run itself."""
-    above = best["above_chance"]
-    doubt = "" if above["is_certain"] else ", not certain"
-    of = f" of {best['num_cases']}" if best.get("num_cases", 1) > 1 else ""
+def _same_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
+    """E.g. "Reason, against this run on the same test clips: better is WavLM (+5.1 points [...])"."""
+    if not rows:
+        return []
+    words = {"above": "better is", "below": "worse is", "uncertain": "not certain to differ is"}
+    told = [
+        f"{word} {listed(found)}"
+        for direction, word in words.items()
+        if (found := [_told(ladder, row) for row in rows if _direction(row) == direction])
+    ]
+    return [f"{task_title(task)}, {_about(rows[0]).title} against {mine} on the same test clips: {'; '.join(told)}."]
+
+
+def _other_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
+    """E.g. "Reason, what other test clips would have promised in UAR against this run: by clip +21.0 points [...]"."""
+    if not rows:
+        return []
+    told = listed([_told(ladder, row, ", not certain" * (_direction(row) == "uncertain")) for row in rows])
+    promised = f"what other splits would have promised in {_about(rows[0]).title}, against {mine}"
+    return [f"{task_title(task)}, {promised}: {told}."]
+
+
+def _told(ladder: Ladder, row: Row, doubt: str = "") -> str:
+    return f"{_title(ladder, row)} ({change_text(row, row['minus_reference'])}{doubt})"
+
+
+def change_text(row: Row, change: Row) -> str:
+    """+5.1 points [+2.0, +8.2]; of a correlation +0.05 [...]."""
+    return difference_text(_estimate(change), _about(row)).replace(" [", f"{change_unit(_about(row))} [", 1)
+
+
+def _direction(row: Row) -> str:
+    return _estimate(row["minus_reference"]).direction
+
+
+def best_verdict(ladder: Ladder, best: Row, mine: str = THIS_RUN) -> str:
+    """How far the best case is above luck, on the clips of the run itself."""
+    above, about = best["above_chance"], METRICS[_kind(ladder, best["task"])][best["metric"]]
+    num_cases = int(best.get("num_cases", 1))
+    which = f"the best of {num_cases} on these test clips is" if num_cases > 1 else "on these test clips"
+    chosen = ", partly the luckiest of them" if num_cases > 2 else ""
+    change = difference_text(_estimate(above), about).replace(" [", f"{change_unit(about)} [", 1)
     return (
-        f"{task_title(best['task'])}, the best{of} on groups that were not heard ({best['title']}): "
-        f"{share(best['value'])} [{share(best['low'])}, {share(best['high'])}], "
-        f"{points_in_words(_estimate(above))} above luck{doubt}."
+        f"{task_title(best['task'])}, {which} {_title(ladder, best, mine)}{chosen}: "
+        f"{about.title} {metric_text(_estimate(best), about)}, {change} against luck"
+        f"{'' if above['is_certain'] else ', not certain'}."
     )
 
 
-def _title(ladder: Ladder, row: Row) -> str:
-    """The reference is called by the run's own split."""
-    return "this run" if row["case"] == ladder["reference"] else str(row["title"])
+def _kind(ladder: Ladder, task: str) -> str:
+    return next(str(row["kind"]) for row in ladder["rows"] if row["task"] == task)
+
+
+def _title(ladder: Ladder, row: Row, mine: str = THIS_RUN) -> str:
+    """The reference is called by what it is to the reader."""
+    return mine if row["case"] == ladder["reference"] else str(row["title"])
+
+
+def _about(row: Row) -> Metric:
+    return METRICS[row["kind"]][row["metric"]]
 
 
 def _value(row: Row | None, metric: Metric) -> str:
     return metric_text(_estimate(row), metric) if row is not None else "–"
 
 
-def _difference(row: Row, metric: Metric) -> str:
+def _difference(row: Row) -> str:
     change = row.get("minus_reference")
-    return difference_text(_estimate(change), metric) if change else ""
+    return difference_text(_estimate(change), _about(row)) if change else ""
 
 
 def _estimate(row: Row) -> Estimate:

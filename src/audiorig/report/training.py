@@ -22,7 +22,19 @@ PART_TITLES = {
     "aux_crepe": "aux_crepe",
     "aux_w2v": "aux_w2v",
 }
-NOT_LOSSES = ("step", "epoch", "grad_norm", "learning_rate", "loss", "train_", "latent_", "linear_probe_")
+NOT_LOSSES = (
+    "step",
+    "epoch",
+    "grad_norm",
+    "learning_rate",
+    "loss",
+    "train_",
+    "latent_",
+    "linear_probe_",
+    "best_",
+    "weights_step",
+    "stopped_early_at",
+)
 LAST_STEPS = 20  # one batch alone says little
 
 

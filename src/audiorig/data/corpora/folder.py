@@ -10,7 +10,7 @@ from audiorig.config import FolderCorpus
 from audiorig.errors import DataError
 
 UNKNOWN = "unknown"
-RESERVED = ("group_id", "start", "split_side", "end_sec")
+RESERVED = ("group_id", "start", "split_side", "end_sec", "copy", "object_etag")
 EXTENSION = r"([^/])\.[^./]+$"
 KEY = "\0key"  # what files and rows are joined by; no CSV has such a column
 
