@@ -123,6 +123,17 @@ def test_strata_are_spread_evenly(seed: int) -> None:
             assert abs(found - share * num_groups) <= 1.5, (value, which)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_by_their_rarest_value_groups_bring_it_to_every_side(seed: int) -> None:
+    speaker, clip = np.arange(180) // 3, np.arange(180) % 3
+    mood = np.where((speaker % 10 == 0) & (clip == 0), "rare", "usual")  # 6 of 60 speakers, one clip of three each
+    sides = split(table(mood=mood), stratify="mood", stratum="rarest", seed=seed, shares=(0.6, 0.15, 0.25))
+    assert {which: int((rows["mood"] == "rare").sum()) for which, rows in sides.items()} == {
+        "train": 4, "dev": 1, "test": 1,
+    }  # fmt: skip
+    assert side_of(split(table(mood=mood), stratify="mood", seed=seed)) != side_of(sides)
+
+
 def test_every_speaker_is_drawn_to_test_equally_often() -> None:
     tested = np.zeros(20)
     for seed in range(200):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from audiorig.config import DemoRatingsCorpus, InfantCryRun, ScoreConfig
 from audiorig.data.target import Target
-from audiorig.evaluate.answers_table import Side, answer_rows, answer_table, tested
+from audiorig.evaluate.answers_table import Side, answer_rows, answer_table, targets_of, tested
 from audiorig.evaluate.clip_scores import TargetScorer
 from audiorig.evaluate.ladder import LadderCase, build_ladder
 from audiorig.models.answers import Answer
@@ -153,7 +153,7 @@ def record(stage: str) -> Row:
 def inputs(table: pd.DataFrame | None = None, **parts: Any) -> RunInputs:
     """All of a page; ``parts`` take the place of what is planted."""
     table = predictions() if table is None else table
-    scored = rows(table, lost=parts.pop("lost", 0))
+    scored = rows(table, targets_of(table), lost=parts.pop("lost", 0))
     side = {"num_files": 120, "num_groups": 20, "hours": 0.1, "labels": {"reason": {"hungry": 60}}, "sha256": "b" * 64}
     train = {**record("train"), "num_parameters": 496_000, "num_learning": 12_000}
     train["base"] = {"name": "wav2vec2-base", "hub_id": "facebook/wav2vec2-base", "revision": "0123456789abcdef"}

@@ -73,6 +73,11 @@ class SplitConfig(Section):
         (0.8, 0.1, 0.1), description="Shares of train, dev and test, counted in groups."
     )
     stratify: str | None = Field(None, description="Manifest column whose values are spread evenly over the sides.")
+    stratum: Literal["commonest", "rarest"] = Field(
+        "commonest",
+        description="By which value of `stratify` a group of several is dealt: the commonest among its files, or the "
+        "one that fewest groups have, which brings rare values to more sides.",
+    )
     labels: tuple[str, ...] = Field((), description="Manifest columns counted side by side in split_summary.json.")
     seed: int = Field(0, ge=0, description="Seed of the drawing.")
     copies: int = Field(

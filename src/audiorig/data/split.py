@@ -109,12 +109,15 @@ def _drawn_sides(rows: pd.DataFrame, settings: SplitConfig) -> pd.Series:
 
 
 def _shuffled_groups(rows: pd.DataFrame, settings: SplitConfig) -> Iterator[str]:
-    """All groups, stratum by stratum; a group of several strata belongs to its most frequent one."""
+    """All groups, stratum by stratum; a group of several belongs to the one that ``settings.stratum`` says."""
     if settings.stratify is None:
         groups_of = {"": rows["group_id"].drop_duplicates()}
     else:
         sizes = rows.groupby([settings.stratify, "group_id"], sort=True, observed=True, dropna=False).size()
         counts = sizes.reset_index(name="count").sort_values("count", ascending=False, kind="stable")
+        if settings.stratum == "rarest":
+            num_groups = counts.groupby(settings.stratify, dropna=False)["group_id"].transform("size")
+            counts = counts.iloc[np.argsort(num_groups.to_numpy(), kind="stable")]
         strata = counts.drop_duplicates("group_id").groupby(settings.stratify, sort=True, dropna=False)
         groups_of = {str(stratum): part["group_id"] for stratum, part in strata}
     for stratum, groups in groups_of.items():

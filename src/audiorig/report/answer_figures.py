@@ -14,65 +14,74 @@ from audiorig.config import TuningRun
 from audiorig.data.target import Target
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.answers import LUCK, chance, constant, headline, systems
-from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Picture, draw_dot, vector
+from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Dot, Panel, Picture, draw_dot, vector
 from audiorig.report.scores import Estimate, Scores
 from audiorig.report.wording import task_title
 
 WIDE = 9.6  # inches of a picture as wide as the page
 NARROW = 6.6
+ALONE = 5.6  # a single panel, of style "medium"
 SMALL = 4.4
 MOST_SMALL = 7  # classes whose names fit on the sides of a small picture
 
 
 @dataclass(frozen=True)
 class Sized:
-    """A picture, and the class of the page's style that says how wide it is: "small", "narrow" or all of the page."""
+    """A picture, and the class of the page's style that says how wide it is: small, medium, narrow, or all of the page."""
 
     picture: Picture
     kind: str = ""
 
 
 def headline_dots(scores: Scores, run: TuningRun, system: str) -> Sized | None:
-    """The model above its controls, target by target, each on its own axis."""
-    names = [name for name in run.used_targets if name in scores.tasks]
-    of_target = {name: _estimates(scores, run, name, system) for name in names}
-    of_target = {name: found for name, found in of_target.items() if found}
-    if not of_target:
+    """The model above its controls, target by target."""
+    panels = []
+    for name, target in run.used_targets.items():
+        metric, about = headline(target.kind)
+        dots = [
+            Dot(
+                who,
+                constant(estimate) if who == MAJORITY else estimate,
+                BLUE if who == system else GREY,
+                who not in LUCK,
+            )
+            for who in systems(scores, name, system)
+            if (estimate := scores.get(name, who, metric)) is not None
+        ]
+        panels.append(Panel(task_title(name), dots, chance(target, scores, name, system), about.title))
+    return score_panels(
+        panels,
+        "Headline scores on test of the model and its controls, by target.",
+        "Blue: the tuned model. Dashed: what luck reaches. Lines: 95 % intervals; of permuted labels, where 95 % of the "
+        "shuffles lie.",
+    )
+
+
+def score_panels(panels: Sequence[Panel], alt: str, caption: str, most_columns: int = 3) -> Sized | None:
+    """Dots with their intervals, each panel on an axis of its own; rows are shared, unfilled ones go last."""
+    panels = [panel for panel in panels if panel.dots]
+    if not panels:
         return None
-    of_any = dict.fromkeys(who for found in of_target.values() for who in found)
-    labels = [*(who for who in of_any if who not in LUCK), *(who for who in of_any if who in LUCK)]
-    columns = min(3, len(of_target))
-    rows = math.ceil(len(of_target) / columns)
+    dots = [dot for panel in panels for dot in panel.dots]
+    labels = list(dict.fromkeys([dot.label for dot in dots if dot.is_filled] + [dot.label for dot in dots]))
+    columns = min(most_columns, len(panels))
+    rows = math.ceil(len(panels) / columns)
     with matplotlib.rc_context(STYLE):
-        width = WIDE if columns > 1 else NARROW
-        figure = Figure(figsize=(width, rows * (0.95 + 0.22 * len(labels))), layout="constrained")
+        width = WIDE if columns > 1 else ALONE
+        figure = Figure(figsize=(width, rows * (0.95 + 0.23 * len(labels))), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-        for axis in grid.flat[len(of_target) :]:
+        for axis in grid.flat[len(panels) :]:
             axis.set_visible(False)
-        for axis, (name, found) in zip(grid.flat, of_target.items(), strict=False):
-            target = run.used_targets[name]
-            for who, estimate in found.items():
-                draw_dot(axis, labels.index(who), estimate, BLUE if who == system else GREY, who not in LUCK)
-            axis.axvline(chance(target, scores, name, system), linewidth=1, zorder=0.5, **DASHED)
-            axis.set(title=task_title(name), xlabel=headline(target.kind)[1].title)
-            span_of_scores(axis, list(found.values()))
+        for axis, panel in zip(grid.flat, panels, strict=False):
+            for dot in panel.dots:
+                draw_dot(axis, labels.index(dot.label), dot.estimate, dot.color, dot.is_filled)
+            if panel.chance is not None:
+                axis.axvline(panel.chance, linewidth=1, zorder=0.5, **DASHED)
+            axis.set(title=panel.title, xlabel=panel.unit)
+            span_of_scores(axis, [dot.estimate for dot in panel.dots])
             axis.set_yticks(range(len(labels)), labels)
             axis.set_ylim(len(labels) - 0.5, -0.5)
-        picture = vector(
-            figure,
-            f"Headline scores on test of the model and its controls: {', '.join(map(task_title, of_target))}.",
-            "Blue: the tuned model. Dashed: what luck reaches. Lines: 95 % intervals; of permuted labels, where 95 % of "
-            "the shuffles lie.",
-        )
-    return Sized(picture, "" if columns > 1 else "narrow")
-
-
-def _estimates(scores: Scores, run: TuningRun, name: str, system: str) -> dict[str, Estimate]:
-    metric, _ = headline(run.used_targets[name].kind)
-    found = {who: scores.get(name, who, metric) for who in systems(scores, name, system)}
-    if MAJORITY in found:
-        found[MAJORITY] = constant(found[MAJORITY])
-    return {who: estimate for who, estimate in found.items() if estimate is not None}
+        return Sized(vector(figure, alt, caption), "" if columns > 1 else "medium")
 
 
 def span_of_scores(axis: Axes, shown: Sequence[Estimate]) -> None:

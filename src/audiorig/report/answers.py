@@ -7,7 +7,7 @@ from audiorig.config import TargetConfig, TuningRun
 from audiorig.data.target import Target
 from audiorig.evaluate.answers_table import PERMUTED
 from audiorig.evaluate.systems import MAJORITY
-from audiorig.report.scores import Estimate, Metric, Scores
+from audiorig.report.scores import Beside, Estimate, Metric, Scores
 from audiorig.report.tables import Table
 from audiorig.report.wording import difference_text, listed, metric_text, share, task_title
 
@@ -29,7 +29,7 @@ METRICS: dict[str, dict[str, Metric]] = {
     },
     "rating": {
         "spearman": Metric("Spearman's ρ", "ρ", 2),
-        "mae": Metric("mean error, steps", "steps", 2, is_error=True),
+        "mae": Metric("mean error on the scale", "of the scale", 2, is_error=True),
         "kappa": Metric("kappa, quadratic", "κ", 2),
         "auc": Metric("AUC of high"),
     },
@@ -57,8 +57,13 @@ def headline(kind: str) -> tuple[str, Metric]:
 
 
 def change_unit(metric: Metric) -> str:
-    """What differences of a metric are counted in, with the space before it; of a correlation nothing."""
-    return {"": " points", "steps": " steps"}.get(metric.unit, "")
+    """What differences of a metric are counted in, with the space before it; of a correlation, or of steps, nothing."""
+    return "" if metric.unit else " points"
+
+
+def short(metric: Metric) -> str:
+    """UAR of "unweighted recall (UAR)"."""
+    return metric.title.partition("(")[2].rstrip(")") or metric.title
 
 
 def luck_text(value: float, metric: Metric) -> str:
@@ -127,13 +132,13 @@ def question(name: str, target: TargetConfig, answers: Sequence[str] = ()) -> st
             )
 
 
-def constant(estimate: Estimate | None) -> Estimate | None:
+def constant(estimate: Estimate) -> Estimate:
     """The score of one answer for all clips, without its interval.
 
     In a draw that lacks a class such an answer has a higher mean recall: its interval would tell of
     the draws, not of what guessing reaches.
     """
-    return estimate and replace(estimate, low=estimate.value, high=estimate.value)
+    return replace(estimate, low=estimate.value, high=estimate.value)
 
 
 def _value(scores: Scores, name: str, who: str, metric: str, about: Metric) -> str:
@@ -159,7 +164,7 @@ def _table(scores: Scores, name: str, target: TargetConfig, system: str) -> Tabl
     headers = (
         "system",
         *(about.title for about in metrics.values()),
-        f"model minus system: {about_first.title}{unit and f',{unit}'}",
+        f"model minus system: {short(about_first)}{unit and f',{unit}'}",
     )
     return Table(
         headers,
@@ -213,3 +218,25 @@ def _is_little(recall: Estimate) -> bool:
 
 def _recall(each: Estimate | None) -> str:
     return "–" if each is None else f"{share(each.value)} [{share(each.low)}, {share(each.high)}]"
+
+
+def beside_answers(beside: Beside, run: TuningRun) -> Table:
+    """This run minus another, score by score, each in its own unit."""
+    rows = []
+    for (task, name), estimate in beside.differences.items():
+        kind = run.targets[task].kind if task in run.targets else "class"
+        about = METRICS[kind].get(name, Metric(name.replace("_", " ")))
+        is_better = estimate.direction == ("below" if about.is_error else "above")
+        rows.append(
+            (
+                task_title(task),
+                about.title,
+                f"{difference_text(estimate, about)}{change_unit(about)}",
+                "not certain" if estimate.direction == "uncertain" else "better" if is_better else "worse",
+                f"{estimate.num_items:,}",
+                f"{estimate.num_groups:,}",
+            )
+        )
+    headers = ("target", "metric", f"this run minus {beside.name}", "it is", "test clips", "groups")
+    caption = "Both runs on the same clips and the same draws (paired)."
+    return Table(headers, tuple(rows), caption, numeric=frozenset({2, 4, 5}))

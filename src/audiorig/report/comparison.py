@@ -5,16 +5,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiorig.config import Run, WaveMAERun
+from audiorig.config import Run, TuningRun, WaveMAERun
+from audiorig.evaluate.answers_table import LOG_MEL, UNTUNED
 from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.evaluate.systems import BEFORE, MAJORITY
 from audiorig.files import read_json
-from audiorig.report.figures import BLUE, CONTROL_COLORS, DARK, Dot, Panel, Picture, dot_panels
+from audiorig.report.answer_figures import Sized, score_panels
+from audiorig.report.answers import chance, change_unit, headline, luck_text
+from audiorig.report.figures import BLUE, CONTROL_COLORS, DARK, GREEN, Dot, Panel, Picture, dot_panels
 from audiorig.report.inputs import read_run, seen_from
 from audiorig.report.page import render
 from audiorig.report.scores import MAIN_CONTROLS, Scores
 from audiorig.report.tables import Table
-from audiorig.report.wording import duration, points_with_interval, system_title, task_title, with_interval
+from audiorig.report.wording import (
+    difference_text,
+    duration,
+    metric_text,
+    points_with_interval,
+    system_title,
+    task_title,
+    with_interval,
+)
 
 
 @dataclass(frozen=True)
@@ -55,16 +66,20 @@ def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, rep
 
 def build_comparison(runs: Sequence[Compared]) -> str:
     """The HTML page that compares runs."""
-    tasks = list(dict.fromkeys(task for each in runs for task in each.scores.tasks))
+    probed = [each for each in runs if not isinstance(each.run, TuningRun)]
+    tasks = list(dict.fromkeys(task for each in probed for task in each.scores.tasks))
     return render(
         "comparison.html",
         runs=runs,
         notes=comparison_notes(runs),
         overview=overview_table(runs),
-        dots=run_dots(runs, tasks),
-        tasks=[(task_title(task), task_table(runs, task)) for task in tasks],
+        is_probed=bool(probed),
+        dots=run_dots(probed, tasks),
+        tasks=[(task_title(task), task_table(probed, task)) for task in tasks],
+        targets=target_tables(runs),
+        target_dots=target_dots(runs),
         rebuilds=any(isinstance(each.run, WaveMAERun) for each in runs),
-        reconstruction=reconstruction_table(runs),
+        reconstruction=reconstruction_table(probed),
     )
 
 
@@ -120,6 +135,63 @@ def task_table(runs: Sequence[Compared], task: str) -> Table:
     controls = [system_title(control) for control in names]
     headers = ("run", "corpus", "encoder", *controls, *(f"encoder minus {control}, points" for control in controls))
     return Table(headers, rows, "Accuracy on test.", numeric=frozenset(range(2, len(headers))))
+
+
+Asked = tuple[str, str]  # a target's name and kind
+
+
+def _asked(runs: Sequence[Compared]) -> dict[Asked, list[tuple[Compared, TuningRun]]]:
+    """The tuned runs by what they were asked; targets of one name and two kinds are two."""
+    found: dict[Asked, list[tuple[Compared, TuningRun]]] = {}
+    for each in runs:
+        if isinstance(each.run, TuningRun):
+            for name, target in each.run.used_targets.items():
+                if each.scores.get(name, each.system, headline(target.kind)[0]) is not None:
+                    found.setdefault((name, target.kind), []).append((each, each.run))
+    return found
+
+
+def target_tables(runs: Sequence[Compared]) -> list[tuple[str, Table]]:
+    """The headline of each tuned run, beside what luck reaches and beside its controls; a table a target."""
+    return [(task_title(name), _target_table(name, kind, asked)) for (name, kind), asked in _asked(runs).items()]
+
+
+def _target_table(name: str, kind: str, asked: Sequence[tuple[Compared, TuningRun]]) -> Table:
+    metric, about = headline(kind)
+    controls = [who for who in (LOG_MEL, UNTUNED) if any(each.scores.get(name, who, metric) for each, _ in asked)]
+    rows = tuple(
+        (
+            each.name,
+            f"{run.data.corpus}, {run.data.split}",
+            run.encoder.family,
+            metric_text(each.scores.get(name, each.system, metric), about),
+            luck_text(chance(run.targets[name], each.scores, name, each.system), about),
+            *(metric_text(each.scores.get(name, who, metric), about) for who in controls),
+            *(difference_text(each.scores.difference(name, each.system, who, metric), about) for who in controls),
+        )
+        for each, run in asked
+    )
+    unit = change_unit(about)
+    minus = (f"tuned minus {who}{unit and f',{unit}'}" for who in controls)
+    headers = ("run", "corpus, split", "encoder", "tuned", "luck", *controls, *minus)
+    return Table(headers, rows, f"{about.title} on test.", numeric=frozenset(range(3, len(headers))))
+
+
+def target_dots(runs: Sequence[Compared]) -> Sized | None:
+    """Tuned runs and their controls, target by target."""
+    panels = []
+    for (name, kind), asked in _asked(runs).items():
+        metric, about = headline(kind)
+        dots = [
+            Dot(f"{each.name}: {'tuned' if who == each.system else who}", estimate, color)
+            for each, _ in asked
+            for who, color in ((each.system, BLUE), (LOG_MEL, GREEN), (UNTUNED, DARK))
+            if (estimate := each.scores.get(name, who, metric)) is not None
+        ]
+        reached = {chance(run.targets[name], each.scores, name, each.system) for each, run in asked}
+        panels.append(Panel(task_title(name), dots, reached.pop() if len(reached) == 1 else None, about.title))
+    alt = "Headline scores on test with 95 % intervals of each tuned run and its controls, by target."
+    return score_panels(panels, alt, "Blue: the tuned models. Dashed: luck, where all runs have the same.", 2)
 
 
 def reconstruction_table(runs: Sequence[Compared]) -> Table:

@@ -6,12 +6,13 @@ from typing import Any
 from audiorig.config import HomeWav2Vec2Run, TuningRun, WaveMAERun
 from audiorig.evaluate.systems import MAJORITY, SHUFFLED
 from audiorig.report.adaptation import scratch_warnings
+from audiorig.report.answers import RECALL
 from audiorig.report.crops import crop_warnings
 from audiorig.report.inputs import W2V_LEARNT, RunInputs
 from audiorig.report.pretraining import pretraining_warnings
 from audiorig.report.privacy import PRIVATE
 from audiorig.report.scores import Scores
-from audiorig.report.tuned_verdict import accuracy_note
+from audiorig.report.tuned_verdict import accuracy_note, unreadable
 from audiorig.report.wording import listed, share, task_title, with_interval
 
 SHOWN_DIGITS = 16  # of a digest
@@ -57,6 +58,8 @@ def _tuning_warnings(inputs: RunInputs) -> list[str]:
             f"The encoder was trained from random numbers ({inputs.base.get('name')}, in the published format): the "
             "page shows that tuning works, not what a pre-trained model reaches.",
         )
+    if lost := unreadable(inputs):
+        found.append(lost)
     return found
 
 
@@ -78,7 +81,11 @@ def _split_warnings(split: Mapping[str, Any]) -> list[str]:
 
 
 def _interval_warnings(scores: Scores) -> list[str]:
-    few = {task: each.num_groups for (task, _, _), each in scores.estimates.items() if each.interval_over == "clips"}
+    few = {
+        task: each.num_groups
+        for (task, _, metric), each in scores.estimates.items()
+        if each.interval_over == "clips" and not metric.startswith(RECALL)  # that of a rare class is told by its table
+    }
     tasks_of: dict[int, list[str]] = {}
     for task, number in few.items():
         tasks_of.setdefault(number, []).append(task_title(task))

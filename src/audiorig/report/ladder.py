@@ -1,17 +1,14 @@
 """The leakage ladder as a table, a picture and sentences: one model, with one thing changed in each row."""
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-import matplotlib
-from matplotlib.figure import Figure
 
 from audiorig.evaluate.ladder import HEADLINE
 from audiorig.evaluate.systems import MAJORITY
-from audiorig.report.answer_figures import span_of_scores
-from audiorig.report.answers import METRICS, change_unit, constant
-from audiorig.report.figures import BLUE, DASHED, GREEN, GREY, ORANGE, STYLE, Picture, draw_dot, vector
+from audiorig.report.answer_figures import Sized, score_panels
+from audiorig.report.answers import METRICS, change_unit, constant, short
+from audiorig.report.figures import BLUE, GREEN, GREY, ORANGE, Dot, Panel
 from audiorig.report.scores import Estimate, Metric
 from audiorig.report.tables import Table
 from audiorig.report.wording import difference_text, listed, metric_text, task_title
@@ -31,57 +28,76 @@ def tasks_of(ladder: Ladder) -> list[str]:
     return list(dict.fromkeys(row["task"] for row in ladder.get("rows", [])))
 
 
-def ladder_table(ladder: Ladder, mine: str = THIS_RUN) -> Table:
-    """Cases by rows: the headline with its difference to the run itself, the other metrics, and the support.
+@dataclass(frozen=True)
+class TargetLadder:
+    """The cases of one target: their scores, and how many clips of each answer they were tested on."""
+
+    title: str
+    scores: Table
+    support: Table
+
+
+def ladder_tables(ladder: Ladder, mine: str = THIS_RUN) -> list[TargetLadder]:
+    """Cases by rows, target by target.
 
     Args:
         mine: what the reference is called.
     """
-    tasks = [task for task in tasks_of(ladder) if headline_rows(ladder, task)]
-    shown: dict[str, Metric] = {}
-    for task in tasks:
-        shown |= METRICS[headline_rows(ladder, task)[0]["kind"]]
-    rows: list[tuple[str, ...]] = []
-    strong: set[int] = set()
-    for task in tasks:
-        for row in headline_rows(ladder, task):
-            if row["case"] == ladder["reference"]:
-                strong.add(len(rows))
-            title = _title(ladder, row, mine)
-            rows.append(
-                (
-                    title if len(tasks) == 1 else f"{task_title(task)}: {title}",
-                    _difference(row),
-                    *_values(ladder, row, shown),
-                    f"{row['n']:,} of {row['num_groups']:,}",
-                    ", ".join(f"{task_title(label)} {count:,}" for label, count in row.get("support", {}).items()),
-                )
-            )
+    return [
+        TargetLadder(task_title(task), _scores_table(ladder, task, mine), _support_table(ladder, task, mine))
+        for task in tasks_of(ladder)
+        if headline_rows(ladder, task)
+    ]
+
+
+def _scores_table(ladder: Ladder, task: str, mine: str) -> Table:
+    """The headline and its difference to the run itself, the other metrics, and on how many clips."""
+    found = headline_rows(ladder, task)
+    metrics, about = METRICS[found[0]["kind"]], _about(found[0])
+    (headline, *others) = metrics.items()
+    rows = tuple(
+        (
+            _title(ladder, row, mine),
+            *_values(ladder, row, dict([headline])),
+            _difference(row),
+            *_values(ladder, row, dict(others)),
+        )
+        for row in found
+    )
+    unit = change_unit(about)
     headers = (
         "what is changed",
-        f"minus {mine}{_points(ladder, tasks)}",
-        *(metric.title for metric in shown.values()),
-        "test clips of groups",
-        "test clips of each answer",
+        about.title,
+        f"minus {mine}{unit and f',{unit}'}",
+        *(metric.title for _, metric in others),
     )
-    numeric = frozenset(range(1, len(headers) - 1))
-    return Table(headers, tuple(rows), _caption(ladder), numeric=numeric, strong=frozenset(strong))
+    strong = frozenset(number for number, row in enumerate(found) if row["case"] == ladder["reference"])
+    return Table(headers, rows, _caption(ladder), numeric=frozenset(range(1, len(headers))), strong=strong)
 
 
-def _points(ladder: Ladder, tasks: Sequence[str]) -> str:
-    """What the differences of the headlines are counted in."""
-    rows = [headline_rows(ladder, task)[0] for task in tasks]
-    units = dict.fromkeys(f"{_about(row).title},{change_unit(_about(row))}".rstrip(",") for row in rows)
-    return f": {' or '.join(units)}" if units else ""
+def _support_table(ladder: Ladder, task: str, mine: str) -> Table:
+    """Test clips of each answer."""
+    found = [row for row in headline_rows(ladder, task) if not _is_luck(row)]
+    answers = dict.fromkeys(label for row in found for label in row.get("support", {}))
+    rows = tuple(
+        (
+            _title(ladder, row, mine),
+            f"{row['n']:,}",
+            f"{row['num_groups']:,}",
+            *(f"{row['support'].get(label, 0):,}" for label in answers),
+        )
+        for row in found
+    )
+    headers = ("what is changed", "test clips", "groups", *(task_title(label) for label in answers))
+    return Table(headers, rows, numeric=frozenset(range(1, len(headers))))
 
 
 def _values(ladder: Ladder, row: Row, shown: Mapping[str, Metric]) -> list[str]:
-    """All metrics of one case; one answer for all clips stands without intervals."""
-    metrics = METRICS[row["kind"]]
+    """Some metrics of one case; one answer for all clips stands without intervals."""
     of_case = {
         each["metric"]: each for each in ladder["rows"] if (each["task"], each["case"]) == (row["task"], row["case"])
     }
-    texts = [_value(of_case.get(metric) if metric in metrics else None, about) for metric, about in shown.items()]
+    texts = [_value(of_case.get(metric), about) for metric, about in shown.items()]
     return [text.split(" [")[0] for text in texts] if row["case"] == MAJORITY else texts
 
 
@@ -96,40 +112,30 @@ def _caption(ladder: Ladder) -> str:
     )
 
 
-def ladder_dots(ladder: Ladder, mine: str = THIS_RUN) -> Picture | None:
+def ladder_dots(ladder: Ladder, mine: str = THIS_RUN) -> Sized | None:
     """Headline scores of all cases, the run itself first, with what luck reaches."""
-    tasks = [task for task in tasks_of(ladder) if headline_rows(ladder, task)]
-    if not tasks:
+    panels = []
+    for task in tasks_of(ladder):
+        rows = headline_rows(ladder, task)
+        dots = [
+            Dot(
+                _title(ladder, row, mine),
+                constant(_estimate(row)) if _is_luck(row) else _estimate(row),
+                _color(ladder, row),
+                not _is_luck(row),
+            )
+            for row in rows
+        ]
+        if rows:
+            panels.append(Panel(task_title(task), dots, rows[0]["chance"], _about(rows[0]).title))
+    if not panels:
         return None
-    titles = list(
-        dict.fromkeys(
-            [_title(ladder, row, mine) for task in tasks for row in headline_rows(ladder, task) if not _is_luck(row)]
-            + [_title(ladder, row, mine) for task in tasks for row in headline_rows(ladder, task) if _is_luck(row)]
-        )
+    return score_panels(
+        panels,
+        "Headline scores of the cases with 95 % intervals, by target.",
+        _what_colors_mean(ladder, mine),
+        most_columns=2,
     )
-    columns = min(2, len(tasks))
-    height = math.ceil(len(tasks) / columns)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, height * (0.95 + 0.26 * len(titles))), layout="constrained")
-        grid = figure.subplots(height, columns, squeeze=False, sharey=True)
-        for axis in grid.flat[len(tasks) :]:
-            axis.set_visible(False)
-        for axis, task in zip(grid.flat, tasks, strict=False):
-            rows = headline_rows(ladder, task)
-            shown = [constant(_estimate(row)) if _is_luck(row) else _estimate(row) for row in rows]
-            for row, estimate in zip(rows, shown, strict=True):
-                draw_dot(axis, titles.index(_title(ladder, row, mine)), estimate, _color(ladder, row), not _is_luck(row))
-            if rows[0]["chance"] is not None:
-                axis.axvline(rows[0]["chance"], linewidth=1, zorder=0.5, **DASHED)
-            axis.set(title=task_title(task), xlabel=_about(rows[0]).title)
-            span_of_scores(axis, shown)
-            axis.set_yticks(range(len(titles)), titles)
-            axis.set_ylim(len(titles) - 0.5, -0.5)
-        return vector(
-            figure,
-            f"Headline scores with 95 % intervals: {', '.join(titles)}.",
-            _what_colors_mean(ladder, mine),
-        )
 
 
 def _what_colors_mean(ladder: Ladder, mine: str) -> str:
@@ -153,6 +159,11 @@ def _color(ladder: Ladder, row: Row) -> str:
     return GREEN if row.get("is_same_test") else ORANGE
 
 
+def is_short(ladder: Ladder) -> bool:
+    """Whether the sentences about a ladder are few enough to stand at the top of a page."""
+    return len(tasks_of(ladder)) == 1
+
+
 def ladder_verdict(ladder: Ladder, mine: str = THIS_RUN) -> list[str]:
     """Which case is better on the same clips, what other clips would have promised, and how far the best is above luck.
 
@@ -164,7 +175,8 @@ def ladder_verdict(ladder: Ladder, mine: str = THIS_RUN) -> list[str]:
         rows = [row for row in headline_rows(ladder, task) if row.get("minus_reference")]
         sentences += _same_clips(ladder, task, [row for row in rows if row["is_same_test"]], mine)
         sentences += _other_clips(ladder, task, [row for row in rows if not row["is_same_test"]], mine)
-    return sentences + [best_verdict(ladder, each, mine) for each in ladder.get("best", [])]
+    told = [each for each in ladder.get("best", []) if each["case"] != ladder["reference"] or each["num_cases"] > 1]
+    return sentences + [best_verdict(ladder, each, mine) for each in told]
 
 
 def _same_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
@@ -177,7 +189,7 @@ def _same_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> li
         for direction, word in words.items()
         if (found := [_told(ladder, row) for row in rows if _direction(row) == direction])
     ]
-    return [f"{task_title(task)}, {_about(rows[0]).title} against {mine} on the same test clips: {'; '.join(told)}."]
+    return [f"{task_title(task)}, {short(_about(rows[0]))} against {mine} on the same test clips: {'; '.join(told)}."]
 
 
 def _other_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
@@ -185,7 +197,7 @@ def _other_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> l
     if not rows:
         return []
     told = listed([_told(ladder, row, ", not certain" * (_direction(row) == "uncertain")) for row in rows])
-    promised = f"what other splits would have promised in {_about(rows[0]).title}, against {mine}"
+    promised = f"what other splits would have promised in {short(_about(rows[0]))}, against {mine}"
     return [f"{task_title(task)}, {promised}: {told}."]
 
 
@@ -211,7 +223,7 @@ def best_verdict(ladder: Ladder, best: Row, mine: str = THIS_RUN) -> str:
     change = difference_text(_estimate(above), about).replace(" [", f"{change_unit(about)} [", 1)
     return (
         f"{task_title(best['task'])}, {which} {_title(ladder, best, mine)}{chosen}: "
-        f"{about.title} {metric_text(_estimate(best), about)}, {change} against luck"
+        f"{short(about)} {metric_text(_estimate(best), about)}, {change} against luck"
         f"{'' if above['is_certain'] else ', not certain'}."
     )
 

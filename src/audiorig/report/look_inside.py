@@ -37,8 +37,9 @@ def attention_picture(inside: Arrays, targets: Sequence[Target]) -> Picture | No
         axis.set_xlabel("seconds")
         return vector(
             figure,
-            "Waveforms of test clips with the weight that attention pooling gives to each moment.",
-            "Grey: the sound. Orange: weight of each frame in the pooled vector, 1 is as much as every other.",
+            "Test clips with the weight that attention pooling gives to each moment.",
+            ("Grey: the sound. " if any(name.startswith("envelope_") for name in inside) else "")
+            + "Orange: weight of each frame in the pooled vector; 1 is as much as every other.",
         )
 
 
@@ -113,7 +114,7 @@ def weight_change_picture(inside: Arrays) -> Picture | None:
         return None
     parts, relative = inside["change_part"].tolist(), np.nan_to_num(inside["change_relative"])
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 0.7 + 0.26 * len(parts)), layout="constrained")
+        figure = Figure(figsize=(5.6, 0.7 + 0.22 * len(parts)), layout="constrained")
         axis = figure.subplots()
         axis.barh(range(len(parts)), 100 * relative, color=BLUE, height=0.65)
         axis.set_yticks(range(len(parts)), parts)

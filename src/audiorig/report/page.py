@@ -9,10 +9,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from audiorig.config import HomeWav2Vec2Run, ProbeTask, TuningRun, WaveMAERun
 from audiorig.data.pseudonyms import IDENTIFYING
 from audiorig.report import homewav2vec2_page, origins, probes, training, tuned_page, wavemae_page
+from audiorig.report.answers import beside_answers
 from audiorig.report.doubts import warnings
 from audiorig.report.inputs import RunInputs
 from audiorig.report.privacy import without_names
 from audiorig.report.tables import Table, beside_table
+from audiorig.report.tuned_privacy import answers_without_names
 from audiorig.report.verdict import verdict
 from audiorig.report.wording import duration, task_title
 
@@ -28,7 +30,7 @@ class TaskSection:
 
 def build_report(inputs: RunInputs) -> str:
     """The HTML page of one run; of a private corpus without a name or a sound."""
-    inputs = without_names(inputs)
+    inputs = without_names(answers_without_names(inputs))
     match inputs.run:
         case WaveMAERun() as run:
             return render("wavemae.html", **shared(inputs), **probed(inputs), **wavemae_page.content(inputs, run))
@@ -42,6 +44,8 @@ def build_report(inputs: RunInputs) -> str:
 
 def shared(inputs: RunInputs) -> dict[str, Any]:
     """What the page of every experiment shows."""
+    run = inputs.run
+    tables_of = (lambda each: beside_answers(each, run)) if isinstance(run, TuningRun) else beside_table
     return {
         "name": inputs.name,
         "title": inputs.run.report.title or inputs.name,
@@ -63,7 +67,7 @@ def shared(inputs: RunInputs) -> dict[str, Any]:
         "watch": training.watch_curves(inputs.history),
         "probe_label": inputs.run.train.probe.label,
         "probe_in_training": training.probe_in_training(inputs.history),
-        "beside": [(each.name, beside_table(each)) for each in inputs.beside],
+        "beside": [(each.name, tables_of(each)) for each in inputs.beside],
         "times": origins.time_table(inputs.provenance),
         "code": origins.code_table(inputs.provenance, inputs.environment),
         "versions": origins.version_table(inputs.environment),
@@ -97,14 +101,17 @@ def training_facts(inputs: RunInputs) -> dict[str, str]:
     """How much was heard, in which time."""
     settings, record = inputs.run.train, inputs.training
     steps = max((int(entry.get("step", 0)) for entry in inputs.history), default=0)
-    heard_sec = settings.max_steps * settings.batch_size * settings.accumulation * inputs.crop_sec
+    made = steps or settings.max_steps  # fewer where training stopped early
+    heard_sec = made * settings.batch_size * settings.accumulation * inputs.crop_sec
     counted = [entry["hours_heard"] for entry in inputs.history if entry.get("hours_heard") is not None]
+    most = "at most " if isinstance(inputs.run, TuningRun) else ""  # a clip may be shorter than the longest crop
+    crops = "clips" if most else "crops"
     facts = {
         "steps": f"{steps:,} of {settings.max_steps:,}",
-        "items a step": f"{settings.batch_size * settings.accumulation} crops of {inputs.crop_sec:.2f} s",
+        "items a step": f"{settings.batch_size * settings.accumulation} {crops} of {most}{inputs.crop_sec:.2f} s",
         "audio taken in": f"{counted[-1]:.2f} h, counted as often as it was read"
         if counted
-        else f"{heard_sec / 3600:.2f} h, crops counted as full and as often as they were read",
+        else f"{most}{heard_sec / 3600:.2f} h, {crops} counted as full and as often as they were read",
         "peak learning rate": f"{settings.learning_rate:g}, {settings.schedule}",
     }
     if wall_sec := float(record.get("wall_sec", 0)):
@@ -112,7 +119,7 @@ def training_facts(inputs: RunInputs) -> dict[str, str]:
         first = int(record.get("first_step", 0))
         if first:
             facts["wall time"] += f"; of the last piece, from step {first:,} on"
-        facts["audio per second"] = f"{heard_sec * (1 - first / settings.max_steps) / wall_sec:,.0f} s"
+        facts["audio per second"] = f"{most}{heard_sec * (1 - first / made) / wall_sec:,.0f} s"
     return facts
 
 

@@ -4,37 +4,42 @@ from typing import Any
 
 from audiorig.config import TuningRun
 from audiorig.evaluate.answers_table import targets_of
-from audiorig.report.answer_figures import confusion, headline_dots, ratings
+from audiorig.report.answer_figures import answer_pictures, headline_dots
 from audiorig.report.answers import target_scores
 from audiorig.report.inputs import RunInputs
-from audiorig.report.ladder import ladder_dots, ladder_table
+from audiorig.report.ladder import is_short, ladder_dots, ladder_tables, ladder_verdict
 from audiorig.report.look_inside import attention_picture, map_picture, weight_change_picture
 from audiorig.report.origins import run_facts
+from audiorig.report.tuned_verdict import outcome_sentence
 from audiorig.report.tuning_curves import tuning_curves
+
+POOLED = {
+    "mean": "mean",
+    "max": "maximum",
+    "sum": "sum",
+    "attention": "attention-weighted mean",
+    "mean_std": "mean and deviation",
+}
+HEADS = {"linear": "one linear layer", "mlp": "one hidden layer and one linear layer (MLP)"}
 
 
 def content(inputs: RunInputs, run: TuningRun) -> dict[str, Any]:
     """By the names that ``tuned.html`` uses."""
-    answers = own_answers(inputs)
     targets = targets_of(inputs.predictions)
-    steps = {target.name: target.steps for target in targets if target.kind == "rating"}
     return {
         "facts": run_facts(inputs, facts(inputs, run)),
         "losses": tuning_curves(inputs.history, kept_step(inputs)),
+        "outcome": outcome_sentence(inputs, run),
         "replaced": replaced(inputs),
         "headlines": headline_dots(inputs.scores, run, inputs.system),
-        "targets": target_scores(inputs.scores, run, inputs.system),
-        "confusions": [
-            picture
-            for target in targets
-            if target.kind == "class" and (picture := confusion(answers, target.name, target.classes)) is not None
-        ],
-        "ratings": ratings(answers, steps),
+        "targets": target_scores(inputs.scores, run, inputs.system, targets),
+        "pictures": answer_pictures(own_answers(inputs), targets),
         "attention": attention_picture(inputs.inside, targets),
         "map": map_picture(inputs.inside, targets),
         "weight_change": weight_change_picture(inputs.inside),
-        "ladder": ladder_table(inputs.ladder),
+        "ladders": ladder_tables(inputs.ladder),
         "ladder_dots": ladder_dots(inputs.ladder),
+        "ladder_says": [] if is_short(inputs.ladder) else ladder_verdict(inputs.ladder),
     }
 
 
@@ -46,34 +51,36 @@ def own_answers(inputs: RunInputs) -> Any:
 
 def kept_step(inputs: RunInputs) -> int | None:
     """The step whose weights the run ended with, where it chose one."""
-    found = [entry["best_step"] for entry in inputs.history if entry.get("best_step") is not None]
-    return int(found[-1]) if found and inputs.run.train.selection.keep_best else None
+    found = [entry["weights_step"] for entry in inputs.history if entry.get("weights_step") is not None]
+    return int(found[-1]) if found else None
 
 
 def replaced(inputs: RunInputs) -> str:
     """How many clips could not be read while training."""
     counted = [entry["replaced_clips"] for entry in inputs.history if entry.get("replaced_clips") is not None]
-    if not counted or not counted[-1]:
-        return "Every clip could be read."
-    number = int(counted[-1])
+    if not counted:
+        return ""
+    if not (number := int(counted[-1])):
+        return "Every clip could be read while training."
     return (
-        f"{number} clip{'' if number == 1 else 's'} could not be read while training; the next one stood in for each."
+        f"{number:,} clip{'' if number == 1 else 's'} could not be read while training; the next one stood in for "
+        f"{'it' if number == 1 else 'each'}."
     )
 
 
 def facts(inputs: RunInputs, run: TuningRun) -> dict[str, str]:
     """What was tuned, and how."""
     learning, parameters = inputs.training.get("num_learning"), inputs.training.get("num_parameters")
-    share = f", {learning:,} of {parameters:,} weights learn" if learning and parameters else ""
+    share = f"; {learning:,} of {parameters:,} weights learn" if learning and parameters else ""
     return {
         **encoder_facts(inputs, run),
         "tuning": f"{tuning_in_words(run)}{share}",
-        "pooling": f"{run.pooling.kind.replace('_', ' + ')}, "
-        + ("of the last layer" if run.pooling.layers == "last" else "of a learnt weighted sum of the layers"),
-        "head": run.head.kind + (", one for each target" if run.head.separate else ""),
+        "pooling": f"{POOLED[run.pooling.kind]} of the frames of "
+        + ("the last layer" if run.pooling.layers == "last" else "a learnt weighted sum of the layers"),
+        "head": HEADS[run.head.kind] + (", one for each target" if run.head.separate else ""),
         "clips": f"at most {run.data.max_sec:g} s"
-        + (", levelled" if run.data.level != "as_is" else "")
-        + (f", {100 * run.data.augment.share:.0f} % augmented in training" if run.data.augment.share else ""),
+        + (f", brought to one level ({run.data.level})" if run.data.level != "as_is" else "")
+        + (f", {100 * run.data.augment.share:.0f} % changed at random in training" if run.data.augment.share else ""),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from audiorig.config import TargetConfig, TuningRun
 from audiorig.report.answers import LUCK, chance, change_unit, headline, luck_text, systems
 from audiorig.report.inputs import RunInputs
-from audiorig.report.ladder import ladder_verdict
+from audiorig.report.ladder import is_short, ladder_verdict
 from audiorig.report.scores import Beside, Estimate, Metric, Scores
 from audiorig.report.wording import difference_text, listed, metric_text, share, task_title
 
@@ -13,7 +13,10 @@ SELDOM = 0.05  # what shuffled labels may reach so often and no more
 
 
 def tuned_verdict(inputs: RunInputs, run: TuningRun, where: str) -> list[str]:
-    """A sentence for each target, then what other splits would have promised, and where training ended."""
+    """A sentence for each target, then what other splits would have promised, and where training ended.
+
+    Of several targets the sentences about the ladder stand beside its table: here they would hide the others.
+    """
     found = [
         target_sentence(
             inputs.scores,
@@ -26,7 +29,8 @@ def tuned_verdict(inputs: RunInputs, run: TuningRun, where: str) -> list[str]:
         )
         for name, target in run.used_targets.items()
     ]
-    found += [*ladder_verdict(inputs.ladder), outcome_sentence(inputs, run)]
+    found += ladder_verdict(inputs.ladder) if is_short(inputs.ladder) else []
+    found.append(outcome_sentence(inputs, run))
     return [sentence for sentence in found if sentence]
 
 
@@ -79,7 +83,7 @@ def shuffles_text(p_value: float | None, shuffles: int) -> str:
     reached = p_value * (shuffles + 1)
     if abs(reached - round(reached)) > 0.01:  # some shuffles had no score
         return f"luck alone reaches this with p = {share(p_value)}"
-    return f"luck alone reaches this in {round(reached)} of {shuffles + 1} shuffles, the true labels counted as one"
+    return f"luck alone reaches this in {round(reached)} of {shuffles + 1} shuffles"
 
 
 def compared(differences: Mapping[str, Estimate], about: Metric) -> list[str]:
@@ -162,3 +166,12 @@ def flattered(scores: Scores, name: str) -> str:
         f"{task_title(name)}: always answering the commonest class has an accuracy of {share(majority.value)} and an "
         "unweighted recall of luck. Read the recall, not the accuracy."
     )
+
+
+def unreadable(inputs: RunInputs) -> str:
+    """How many clips of test no score is about."""
+    number = inputs.num_unreadable
+    if not number:
+        return ""
+    clips, them = ("1 clip", "it") if number == 1 else (f"{number:,} clips", "them")
+    return f"{clips} of test could not be read: no score is about {them}."

@@ -10,7 +10,7 @@ from audiorig.report.adaptation import change_clauses, overall_verdict
 from audiorig.report.inputs import RunInputs
 from audiorig.report.rebuilt import pitch_verdict, reconstruction_verdict
 from audiorig.report.scores import Beside
-from audiorig.report.tuned_verdict import tuned_verdict
+from audiorig.report.tuned_verdict import beside_sentences, tuned_verdict
 from audiorig.report.wording import compared, points_in_words, task_title
 
 CALLED = {LOG_MEL: "log-mel", RANDOM: "an untrained encoder"}
@@ -22,7 +22,7 @@ def verdict(inputs: RunInputs) -> list[str]:
     """What adaptation changed; a sentence for each task, alone and against another run; reconstruction and pitch."""
     if isinstance(inputs.run, TuningRun):
         held = f" on held-out {GROUPS.get(kept_apart(inputs.split), 'groups')}"
-        beside = [beside_verdict(each, inputs.scores.tasks) for each in inputs.beside]
+        beside = [beside_sentences(each, inputs.run) for each in inputs.beside]
         return [*tuned_verdict(inputs, inputs.run, held), *(sentence for each in beside for sentence in each)]
     tasks = inputs.run.probe.tasks
     sentences = [overall_verdict(inputs)] if isinstance(inputs.run, HomeWav2Vec2Run) else []

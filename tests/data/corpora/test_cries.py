@@ -255,6 +255,8 @@ def test_infants_are_on_one_side_and_clips_are_not(donated: tuple[CriesCorpus, P
 
     def seen(split: SplitConfig) -> int:
         sides = split_manifest(rows, problems, split.model_copy(update={"seed": seed}), "split")
+        for part in sides.values():
+            assert set(part["folder"]) == {"hungry", "discomfort", "tired", "belly_pain", "burping"}
         return len(set(sides["test"]["participant_id"]) & set(sides["train"]["participant_id"]))
 
     assert seen(settings.splits["by-infant"]) == 0
