@@ -67,7 +67,11 @@ def planted(target: Target, true: np.ndarray, right: float, seed: int) -> Answer
 
 
 def predictions(
-    right: float = 0.6, seed: int = 0, prefix: str = "infant", targets: tuple[Target, ...] = TARGETS, system: str = SYSTEM
+    right: float = 0.6,
+    seed: int = 0,
+    prefix: str = "infant",
+    targets: tuple[Target, ...] = TARGETS,
+    system: str = SYSTEM,
 ) -> pd.DataFrame:
     """The model, a control that is right in a third, and the commonest answer; dev is there to be left out."""
     groups = [f"{prefix}-{index // EACH:02d}" for index in range(NUM_CLIPS)]
@@ -93,7 +97,9 @@ def rows(table: pd.DataFrame, targets: tuple[Target, ...] = TARGETS, system: str
         of_system = {who: tested(table, who, target) for who in pd.unique(table["system"])}
         test, _ = of_system[system]
         scorer = TargetScorer(target, test["true"].to_numpy(float), list(test["group"]), SETTINGS, system)
-        found += scorer.rows({who: answer for who, (_, answer) in of_system.items()}, {system: {"num_unreadable": lost}})
+        found += scorer.rows(
+            {who: answer for who, (_, answer) in of_system.items()}, {system: {"num_unreadable": lost}}
+        )
     return found
 
 

@@ -2,21 +2,17 @@
 
 import argparse
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from audiorig.config import Run, TuningRun
 from audiorig.config_stages import load_run
 from audiorig.data.manifest import read_table
-from audiorig.evaluate.answers_table import hit_table, read_answers
+from audiorig.errors import ConfigError
+from audiorig.evaluate.answers_table import read_answers
+from audiorig.evaluate.clip_against import answer_differences
 from audiorig.evaluate.paired import difference_rows, distance_items, probe_items
 from audiorig.files import write_json
 from audiorig.provenance import stage
-
-
-def hits_of(run: Run, path: Path) -> pd.DataFrame:
-    """Hits by item, which of a tuned model are made of its answers."""
-    return hit_table(read_answers(path)) if isinstance(run, TuningRun) else read_table(path)
 
 
 def main() -> None:
@@ -29,17 +25,35 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("against"):
         runs = [load_run(path) for path in arguments.configs]
-        # Both or neither: only a masked autoencoder rebuilds.
-        reconstructions = [[path] for path in arguments.reconstructions] or [[], []]
-        ours, theirs = (
-            [
-                *probe_items({str(hits): hits_of(run, hits)}, run.experiment).values(),
-                *(item for errors in rebuilt for item in distance_items({str(errors): read_table(errors)}).values()),
-            ]
-            for run, hits, rebuilt in zip(runs, arguments.probes, reconstructions, strict=True)
-        )
-        settings = runs[0].score if isinstance(runs[0], TuningRun) else runs[0].probe
-        write_json(arguments.output, difference_rows(ours, theirs, arguments.name, settings.bootstrap, settings.seed))
+        tuned = [isinstance(run, TuningRun) for run in runs]
+        if any(tuned) and not all(tuned):
+            raise ConfigError(
+                f"report.compare_with: {arguments.name} is {'not ' if tuned[0] else ''}a tuned run, and this one is "
+                f"{'' if tuned[0] else 'not '}one: their scores are of different kinds; name another run"
+            )
+        rows = answers_of(runs[0], arguments) if all(tuned) else probes_of(runs, arguments)
+        write_json(arguments.output, rows)
+
+
+def answers_of(run: Run, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of tuned runs: every metric of every target."""
+    assert isinstance(run, TuningRun)
+    ours, theirs = (read_answers(path) for path in arguments.probes)
+    return answer_differences(ours, theirs, arguments.name, run.score.bootstrap, run.score.seed)
+
+
+def probes_of(runs: list[Run], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of probed runs: hits, and what was rebuilt."""
+    # Both or neither: only a masked autoencoder rebuilds.
+    reconstructions = [[path] for path in arguments.reconstructions] or [[], []]
+    ours, theirs = (
+        [
+            *probe_items({str(hits): read_table(hits)}, run.experiment).values(),
+            *(item for errors in rebuilt for item in distance_items({str(errors): read_table(errors)}).values()),
+        ]
+        for run, hits, rebuilt in zip(runs, arguments.probes, reconstructions, strict=True)
+    )
+    return difference_rows(ours, theirs, arguments.name, runs[0].probe.bootstrap, runs[0].probe.seed)
 
 
 if __name__ == "__main__":

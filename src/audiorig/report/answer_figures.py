@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from audiorig.config import TuningRun
 from audiorig.data.target import Target
+from audiorig.evaluate.answers_table import PERMUTED
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.answers import LUCK, chance, constant, headline, systems
 from audiorig.report.figures import BLUE, DASHED, GREY, STYLE, Dot, Panel, Picture, draw_dot, vector
@@ -27,7 +28,7 @@ MOST_SMALL = 7  # classes whose names fit on the sides of a small picture
 
 @dataclass(frozen=True)
 class Sized:
-    """A picture, and the class of the page's style that says how wide it is: small, medium, narrow, or all of the page."""
+    """A picture, and the class of the page's style that says how wide it is: all of it if empty."""
 
     picture: Picture
     kind: str = ""
@@ -49,11 +50,12 @@ def headline_dots(scores: Scores, run: TuningRun, system: str) -> Sized | None:
             if (estimate := scores.get(name, who, metric)) is not None
         ]
         panels.append(Panel(task_title(name), dots, chance(target, scores, name, system), about.title))
+    has_shuffles = any(dot.label == PERMUTED for panel in panels for dot in panel.dots)
     return score_panels(
         panels,
         "Headline scores on test of the model and its controls, by target.",
-        "Blue: the tuned model. Dashed: what luck reaches. Lines: 95 % intervals; of permuted labels, where 95 % of the "
-        "shuffles lie.",
+        "Blue: the tuned model. Dashed: what luck reaches. Lines: 95 % intervals"
+        + ("; of permuted labels, where 95 % of the shuffles lie." if has_shuffles else "."),
     )
 
 
@@ -93,19 +95,21 @@ def span_of_scores(axis: Axes, shown: Sequence[Estimate]) -> None:
     axis.set_xticks(ticks, [names[tick] for tick in ticks])
 
 
-def answer_pictures(predictions: pd.DataFrame, targets: Sequence[Target]) -> dict[str, Sized]:
+def answer_pictures(predictions: pd.DataFrame, targets: Sequence[Target], num_seeds: int = 1) -> dict[str, Sized]:
     """What a target's answers look like: of a class its confusions, of a rating answered against true.
 
     Args:
-        predictions: rows of one system on test; of several seeds they add up.
+        predictions: rows of one system on test, those of all seeds.
+        num_seeds: how many they are of.
     """
+    seeds = f" All {num_seeds} seeds together." if num_seeds > 1 else ""
     found = {}
     for target in targets:
         rows = predictions[(predictions["target"] == target.name) & predictions["true"].notna()]
         if len(rows) and target.kind == "class":
-            found[target.name] = confusion(rows, target)
+            found[target.name] = confusion(rows, target, seeds)
         elif len(rows) and target.kind == "rating":
-            found[target.name] = ratings(rows, target)
+            found[target.name] = ratings(rows, target, seeds)
     return found
 
 
@@ -116,7 +120,7 @@ def counted(rows: pd.DataFrame, num_classes: int) -> np.ndarray:
     return counts
 
 
-def confusion(rows: pd.DataFrame, target: Target) -> Sized:
+def confusion(rows: pd.DataFrame, target: Target, note: str = "") -> Sized:
     """Which class is taken for which: counts, shaded by the share of the true class."""
     counts = counted(rows, len(target.classes))
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -141,12 +145,13 @@ def confusion(rows: pd.DataFrame, target: Target) -> Sized:
         picture = vector(
             figure,
             f"Confusion matrix of {task_title(target.name)} on test: true class by answered class.",
-            "Test clips by their true class (rows) and by the answer (columns). Dark: a large share of the true class.",
+            "Test clips by their true class (rows) and by the answer (columns). Dark: a large share of the true class."
+            + note,
         )
     return Sized(picture, "small" if is_small else "narrow")
 
 
-def ratings(rows: pd.DataFrame, target: Target) -> Sized:
+def ratings(rows: pd.DataFrame, target: Target, note: str = "") -> Sized:
     """Answered against true ratings: every clip, and the middle half of each true step."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(SMALL, 3.2), layout="constrained")
@@ -154,7 +159,8 @@ def ratings(rows: pd.DataFrame, target: Target) -> Sized:
         picture = vector(
             figure,
             f"Answered against true ratings of {task_title(target.name)} on test.",
-            "Grey: clips, spread sideways to be seen. Blue: median and middle half of each true step. Dashed: no error.",
+            "Grey: clips, spread sideways to be seen. Blue: median and middle half of each true step. Dashed: no error."
+            + note,
         )
     return Sized(picture, "small")
 

@@ -68,7 +68,7 @@ def short(metric: Metric) -> str:
 
 def luck_text(value: float, metric: Metric) -> str:
     """What luck reaches: .200 of a share, 0 of a correlation."""
-    return share(value) if not metric.unit else f"{value:g}"
+    return share(value) if not metric.unit else f"{value:g}".replace("-", "−")
 
 
 def chance(target: TargetConfig, scores: Scores, name: str, system: str) -> float:
@@ -141,10 +141,14 @@ def constant(estimate: Estimate) -> Estimate:
     return replace(estimate, low=estimate.value, high=estimate.value)
 
 
+def value_text(estimate: Estimate | None, metric: Metric) -> str:
+    """A value without its interval."""
+    return metric_text(estimate, metric).split(" [")[0]
+
+
 def _value(scores: Scores, name: str, who: str, metric: str, about: Metric) -> str:
-    estimate = scores.get(name, who, metric)
-    text = metric_text(estimate, about)
-    return text.split(" [")[0] if who == MAJORITY else text
+    write = value_text if who == MAJORITY else metric_text
+    return write(scores.get(name, who, metric), about)
 
 
 def _table(scores: Scores, name: str, target: TargetConfig, system: str) -> Table:
@@ -192,9 +196,7 @@ def _what_it_rests_on(scores: Scores, name: str, system: str) -> str:
 def _recall_table(scores: Scores, name: str, system: str) -> Table:
     """Recall by class with its support: the clips of test that are of the class."""
     of_system: Mapping[str, Mapping[str, Estimate]] = {
-        who: found
-        for who in systems(scores, name, system)
-        if who not in LUCK and (found := recalls(scores, name, who))
+        who: found for who in systems(scores, name, system) if who not in LUCK and (found := recalls(scores, name, who))
     }
     shown = list(of_system)[:MOST_RECALLS]
     rows = tuple(

@@ -174,7 +174,7 @@ def _target_table(name: str, kind: str, asked: Sequence[tuple[Compared, TuningRu
     unit = change_unit(about)
     minus = (f"tuned minus {who}{unit and f',{unit}'}" for who in controls)
     headers = ("run", "corpus, split", "encoder", "tuned", "luck", *controls, *minus)
-    return Table(headers, rows, f"{about.title} on test.", numeric=frozenset(range(3, len(headers))))
+    return Table(headers, rows, f"{task_title(about.title)} on test.", numeric=frozenset(range(3, len(headers))))
 
 
 def target_dots(runs: Sequence[Compared]) -> Sized | None:

@@ -16,7 +16,7 @@ from audiorig.evaluate.intervals import MIN_GROUPS, Score
 from audiorig.evaluate.paired import Items, distance_items, joint_score, paired_difference, probe_items
 from audiorig.evaluate.systems import BEFORE
 from audiorig.files import read_json
-from audiorig.report.inputs import seen_from
+from audiorig.report.inputs import num_unreadable, seen_from
 from audiorig.report.scores import MAIN_CONTROLS, Estimate, Scores
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Member:
             of experiments that rebuild.
         training: provenance of the training.
         link: the run's own page, seen from the sweep's.
+        num_unreadable: test clips of a tuned model that no score is about.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Member:
     reconstructions: pd.DataFrame | None
     training: dict[str, Any]
     link: str
+    num_unreadable: int = 0
 
     @property
     def sec_per_step(self) -> float:
@@ -94,13 +96,15 @@ def read_member(
     name: str, metrics: Path, probes: Path, reconstructions: Path | None, training: Path, report: Path, *, page: Path
 ) -> Member:
     """Read one run for the page that will lie at ``page``."""
+    rows = read_json(metrics)
     return Member(
         name,
-        Scores(read_json(metrics)),
+        Scores(rows),
         read_table(probes),
         read_table(reconstructions) if reconstructions else None,
         read_json(training),
         seen_from(page, report),
+        num_unreadable(rows),
     )
 
 

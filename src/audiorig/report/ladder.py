@@ -7,7 +7,7 @@ from typing import Any
 from audiorig.evaluate.ladder import HEADLINE
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.answer_figures import Sized, score_panels
-from audiorig.report.answers import METRICS, change_unit, constant, short
+from audiorig.report.answers import METRICS, change_unit, constant, short, value_text
 from audiorig.report.figures import BLUE, GREEN, GREY, ORANGE, Dot, Panel
 from audiorig.report.scores import Estimate, Metric
 from audiorig.report.tables import Table
@@ -97,8 +97,8 @@ def _values(ladder: Ladder, row: Row, shown: Mapping[str, Metric]) -> list[str]:
     of_case = {
         each["metric"]: each for each in ladder["rows"] if (each["task"], each["case"]) == (row["task"], row["case"])
     }
-    texts = [_value(of_case.get(metric), about) for metric, about in shown.items()]
-    return [text.split(" [")[0] for text in texts] if row["case"] == MAJORITY else texts
+    write = value_text if _is_luck(row) else metric_text
+    return [write(_estimate(of_case[metric]) if metric in of_case else None, about) for metric, about in shown.items()]
 
 
 def _caption(ladder: Ladder) -> str:
@@ -107,8 +107,8 @@ def _caption(ladder: Ladder) -> str:
         return ""
     many = f"Means over seeds {', '.join(map(str, seeds))}. " if len(seeds) > 1 else "One seed each. "
     return (
-        f"{many}Brackets: 95 % intervals of a bootstrap over groups{' and seeds' if len(seeds) > 1 else ''}. Where both "
-        "rows were tested on the same clips, the difference is paired."
+        f"{many}Brackets: 95 % intervals of a bootstrap over groups{' and seeds' if len(seeds) > 1 else ''}. Where "
+        "both rows were tested on the same clips, the difference is paired."
     )
 
 
@@ -239,10 +239,6 @@ def _title(ladder: Ladder, row: Row, mine: str = THIS_RUN) -> str:
 
 def _about(row: Row) -> Metric:
     return METRICS[row["kind"]][row["metric"]]
-
-
-def _value(row: Row | None, metric: Metric) -> str:
-    return metric_text(_estimate(row), metric) if row is not None else "–"
 
 
 def _difference(row: Row) -> str:

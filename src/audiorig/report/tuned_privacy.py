@@ -12,17 +12,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from audiorig.config import TuningRun
+from audiorig.config import InfantCryRun, SpeechTuneRun, TuningRun
 from audiorig.config.sweeps import Case
 from audiorig.config.targets import LossConfig, TargetConfig
 from audiorig.config.tuning import EncoderConfig
+from audiorig.data.corpora.folder import UNKNOWN
 from audiorig.data.pseudonyms import NOT_LISTED, CorpusPseudonyms
 from audiorig.evaluate.answers_table import TARGETS
 from audiorig.report.answers import RECALL
 from audiorig.report.inputs import RunInputs
 from audiorig.report.scores import Estimate, Scores
 
-IS_PSEUDONYM = re.compile(rf"(participant|recording)-\d+( or recording-\d+)*( of participant-\d+)?|((file|participant|recording) )?{NOT_LISTED}|unknown")
+IS_PSEUDONYM = re.compile(
+    r"(participant|recording)-\d+( or recording-\d+)*( of participant-\d+)?"
+    rf"|((file|participant|recording) )?{NOT_LISTED}|{UNKNOWN}"
+)
 WRITTEN = ("encoder", "ladder", "groups", "use", "losses", "targets")  # sections that may hold names
 Hide = Callable[[str], str]
 
@@ -32,7 +36,7 @@ def answers_without_names(inputs: RunInputs) -> RunInputs:
 
     Clips' own names are left out, as is the outline of their sound.
     """
-    if not (inputs.corpus.private and isinstance(inputs.run, TuningRun)):
+    if not (inputs.corpus.private and isinstance(inputs.run, SpeechTuneRun | InfantCryRun)):
         return inputs
     names = CorpusPseudonyms(inputs.files)
     hide = names.scrubbed
@@ -92,7 +96,8 @@ class _Answers:
             found["name"] = self.hide(name)
         found["column"] = self.hide(str(plain.get("column") or ""))
         for field in ("classes", "positive", "negative"):
-            found[field] = type(plain.get(field) or ())(self.value(name, str(each)) for each in plain.get(field) or ())
+            hidden = [self.value(name, str(each)) for each in plain.get(field) or ()]
+            found[field] = hidden if isinstance(plain.get(field), list) else tuple(hidden)
         merge = plain.get("merge") or {}
         if isinstance(merge, Mapping):
             found["merge"] = {self.value(name, one): self.value(name, other) for one, other in merge.items()}
@@ -139,7 +144,7 @@ class _Answers:
         return value
 
 
-def _run(run: TuningRun, hidden: _Answers) -> TuningRun:
+def _run(run: SpeechTuneRun | InfantCryRun, hidden: _Answers) -> SpeechTuneRun | InfantCryRun:
     """Settings without the checks of what may stand in them: "a folder" is no name of a model."""
     plain = hidden.settings(run.model_dump())
     selection = run.train.selection.model_copy(update={"metric": plain["train"]["selection"]["metric"]})

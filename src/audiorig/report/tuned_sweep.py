@@ -8,19 +8,29 @@ import pandas as pd
 
 from audiorig.config import TuningRun
 from audiorig.config.sweeps import Sweep
+from audiorig.data.pseudonyms import IDENTIFYING
 from audiorig.data.target import Target
 from audiorig.evaluate.answers_table import targets_of, tuned_system
 from audiorig.evaluate.clip_seeds import join_seeds
 from audiorig.evaluate.ladder import LadderCase, build_ladder
-from audiorig.report.answer_figures import confusion, headline_dots, ratings
-from audiorig.report.answers import headline, target_scores
+from audiorig.report.answer_figures import answer_pictures, headline_dots
+from audiorig.report.answers import headline, short, target_scores, value_text
 from audiorig.report.joined import Member
-from audiorig.report.ladder import Ladder, ladder_dots, ladder_table, ladder_verdict
+from audiorig.report.ladder import (
+    THIS_RUN,
+    Ladder,
+    headline_rows,
+    is_short,
+    ladder_dots,
+    ladder_tables,
+    ladder_verdict,
+    tasks_of,
+)
 from audiorig.report.page import render
 from audiorig.report.scores import Scores
-from audiorig.report.sweep import changes_text
-from audiorig.report.tuned_verdict import target_sentence
-from audiorig.report.wording import duration, metric_text, share, task_title
+from audiorig.report.sweep import FEW_SEEDS, changes_text
+from audiorig.report.tuned_verdict import flattered, target_sentence
+from audiorig.report.wording import duration, metric_text, task_title
 
 
 @dataclass(frozen=True)
@@ -41,33 +51,74 @@ def build_tuned_sweep(sweep: Sweep, run: TuningRun, members: Sequence[Member], l
         ladder: the run beside its ladder, if it has one; of an ablation the cases are the ladder.
     """
     by_name = {member.name: member for member in members}
-    tables = {seed: by_name[sweep.run(sweep.reference, seed)].probes for seed in sweep.seeds}
-    first = next(iter(tables.values()))
-    system = tuned_system(first)
+    mine = [by_name[sweep.run(sweep.reference, seed)] for seed in sweep.seeds]
+    tables = {seed: member.probes for seed, member in zip(sweep.seeds, mine, strict=True)}
+    system = tuned_system(tables[sweep.seeds[0]])
     scores = Scores(join_seeds(tables, run.score.bootstrap, run.score.seed))
-    shown = ladder or (_cases(sweep, by_name, run) if len(sweep.cases) > 1 else {})
+    is_ablation = len(sweep.cases) > 1
+    called = sweep.cases[sweep.reference] if is_ablation else THIS_RUN
+    shown = _cases(sweep, by_name, run) if is_ablation else (ladder or {})
     answers = pd.concat([table[(table["system"] == system) & (table["side"] == "test")] for table in tables.values()])
-    targets = targets_of(first)
+    is_private = any(member.training.get("private") for member in members)
+    targets = _nameless(targets_of(tables[sweep.seeds[0]]), is_private)
+    said, is_on_top = ladder_verdict(shown, called), is_ablation or is_short(shown)
     return render(
         "tuned_sweep.html",
         sweep=sweep,
-        is_ablation=len(sweep.cases) > 1,
+        title=sweep.name if is_private else sweep.title,  # a person may have written names into it
+        achieves="" if is_private else sweep.achieves,
+        is_ablation=is_ablation,
         verdict=[
-            *(target_sentence(scores, system, name, target, "") for name, target in run.used_targets.items()),
-            *ladder_verdict(shown),
+            *_target_verdict(scores, system, run, mine, f" ({called})" if is_ablation else ""),
+            *(said if is_on_top else []),
         ],
-        notes=[*run.report.notes, *_notes(sweep, members)],
-        common=changes_text(sweep.common, but=("report", "achieves")),
-        changes=[(sweep.cases[case], changes_text(sweep.changes.get(case, {}))) for case in sweep.cases],
+        notes=[*(() if is_private else run.report.notes), *_notes(sweep, members, run, scores, shown)],
+        common=_changes(sweep.common, is_private),
+        changes=[(sweep.cases[case], _changes(sweep.changes.get(case, {}), is_private)) for case in sweep.cases],
         headlines=headline_dots(scores, run, system),
-        targets=target_scores(scores, run, system),
-        confusions=_confusions(answers, targets),
-        ratings=ratings(answers, {each.name: each.steps for each in targets if each.kind == "rating"}),
-        ladder=ladder_table(shown),
-        ladder_dots=ladder_dots(shown),
-        headers=[f"{task_title(name)}, {headline(each.kind)[1].title}" for name, each in run.used_targets.items()],
+        whose=f"Of {called}, the mean over its seeds." if is_ablation and len(sweep.seeds) > 1 else "",
+        targets=target_scores(scores, _asked(run, targets), system, targets),
+        pictures=answer_pictures(answers, targets, len(sweep.seeds)),
+        ladders=ladder_tables(shown, called),
+        ladder_dots=ladder_dots(shown, called),
+        ladder_says=[] if is_on_top else said,
+        headers=[f"{task_title(name)}, {short(headline(each.kind)[1])}" for name, each in run.used_targets.items()],
         members=_seed_rows(sweep, by_name, run, system),
     )
+
+
+def _nameless(targets: Sequence[Target], is_private: bool) -> list[Target]:
+    """Without targets whose answers are the names of people, where those may not be shown."""
+    return [each for each in targets if not (is_private and each.column in IDENTIFYING)]
+
+
+def _asked(run: TuningRun, shown: Sequence[Target]) -> TuningRun:
+    """The settings of what may be shown."""
+    names = {each.name for each in shown}
+    kept = {name: target for name, target in run.used_targets.items() if name in names}
+    return run.model_copy(update={"targets": kept, "use": ()})
+
+
+def _changes(settings: Mapping[str, Any], is_private: bool) -> str:
+    """What was changed; of a private corpus which settings, as a value may be a folder's or a person's name."""
+    if is_private:
+        return ", ".join(str(key) for key in settings if key not in ("report", "achieves"))
+    return changes_text(settings, but=("report", "achieves"))
+
+
+def _target_verdict(scores: Scores, system: str, run: TuningRun, members: Sequence[Member], where: str) -> list[str]:
+    """A sentence a target, and from where to where its seeds reach."""
+    found = []
+    for name, target in run.used_targets.items():
+        sentence = target_sentence(scores, system, name, target, where)
+        metric, about = headline(target.kind)
+        seeds = [each.scores.get(name, system, metric) for each in members]
+        ordered = sorted((each for each in seeds if each is not None), key=lambda each: each.value)
+        if sentence and len(ordered) > 1:
+            low, high = (value_text(each, about) for each in (ordered[0], ordered[-1]))
+            sentence = f"{sentence[:-1]}; the seeds reach from {low} to {high}."
+        found.append(sentence)
+    return [sentence for sentence in found if sentence]
 
 
 def _cases(sweep: Sweep, by_name: Mapping[str, Member], run: TuningRun) -> dict[str, Any]:
@@ -78,11 +129,6 @@ def _cases(sweep: Sweep, by_name: Mapping[str, Member], run: TuningRun) -> dict[
         for case in order
     ]
     return build_ladder(cases, run.score.bootstrap, run.score.seed)
-
-
-def _confusions(answers: pd.DataFrame, targets: Sequence[Target]) -> list[Any]:
-    found = [confusion(answers, each.name, each.classes) for each in targets if each.kind == "class"]
-    return [picture for picture in found if picture is not None]
 
 
 def _seed_rows(sweep: Sweep, by_name: Mapping[str, Member], run: TuningRun, system: str) -> list[SeedRow]:
@@ -98,19 +144,24 @@ def _seed_rows(sweep: Sweep, by_name: Mapping[str, Member], run: TuningRun, syst
     return rows
 
 
-def _notes(sweep: Sweep, members: Sequence[Member]) -> list[str]:
+def _notes(sweep: Sweep, members: Sequence[Member], run: TuningRun, scores: Scores, shown: Ladder) -> list[str]:
     """What a reader must know before believing the table."""
     found = []
-    if len(sweep.seeds) < 5:
-        found.append(f"{len(sweep.seeds)} seeds: how much seeds differ is known roughly.")
+    if len(sweep.seeds) == 1:
+        found.append("One seed: the intervals do not hold the luck of the seed.")
+    elif len(sweep.seeds) < FEW_SEEDS:
+        found.append(
+            f"{len(sweep.seeds)} seeds: how much seeds differ is known roughly, and the intervals allow for it."
+        )
+    compared = [row for task in tasks_of(shown) for row in headline_rows(shown, task) if row["minus_reference"]]
+    if len(compared) > 1:
+        found.append(
+            f"{len(compared)} differences stand in the table of cases, each with its own 95 % interval: if no case "
+            "differed, one in twenty would be certain by luck alone."
+        )
     if len({member.training.get("package_digest") for member in members}) > 1:
         found.append("The runs were trained by different states of the package; see their pages.")
-    for member in members[:1]:
-        for task in member.scores.tasks:
-            majority = member.scores.get(task, "majority", "accuracy")
-            if majority is not None and majority.value >= 0.5:
-                found.append(
-                    f"{task_title(task)}: always answering the commonest class has an accuracy of about "
-                    f"{share(majority.value)} and an unweighted recall of luck. Read the recall, not the accuracy."
-                )
-    return found
+    if lost := sum(member.num_unreadable for member in members):
+        found.append(f"{lost:,} times a test clip could not be read: no score is about it.")
+    found += [flattered(scores, name) for name, target in run.used_targets.items() if target.kind == "class"]
+    return [sentence for sentence in found if sentence]
