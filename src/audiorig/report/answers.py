@@ -1,11 +1,14 @@
 """What a tuned model answers, beside answers that need no encoder: tables, target by target."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from audiorig.config import TargetConfig, TuningRun
 from audiorig.data.target import Target
 from audiorig.evaluate.answers_table import PERMUTED
+from audiorig.evaluate.intervals import MIN_GROUPS
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.scores import Beside, Estimate, Metric, Scores
 from audiorig.report.tables import Table
@@ -34,8 +37,9 @@ METRICS: dict[str, dict[str, Metric]] = {
         "auc": Metric("AUC of high"),
     },
 }
+LIMITS = {"spearman": (-1.0, 1.0), "kappa": (-1.0, 1.0), "mae": (0.0, math.inf)}
 RECALL = "recall/"
-MOST_RECALLS = 3  # systems whose recalls stand side by side
+MOST_RECALLS = 2  # systems whose recalls stand side by side
 FEW_CLIPS = 10
 LUCK = (MAJORITY, PERMUTED)  # what knows nothing of the clip
 
@@ -49,6 +53,17 @@ class TargetScores:
     question: str
     table: Table
     recalls: Table | None
+
+
+def bounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of scores whose interval ends where its metric does; few seeds stretch it beyond.
+
+    Differences are left as they are: a row with neither metric nor system of its own, or of "a minus b".
+    """
+    low, high = LIMITS.get(str(row.get("metric")), (-math.inf, math.inf))
+    if " minus " in str(row.get("system", "")):
+        return dict(row)
+    return {**row, "low": max(low, row["low"]), "high": min(high, row["high"])}
 
 
 def headline(kind: str) -> tuple[str, Metric]:
@@ -215,7 +230,7 @@ def _recall_table(scores: Scores, name: str, system: str) -> Table:
 
 
 def _is_little(recall: Estimate) -> bool:
-    return recall.num_items < FEW_CLIPS or recall.interval_over != "groups"
+    return recall.num_items < FEW_CLIPS or recall.num_groups < MIN_GROUPS
 
 
 def _recall(each: Estimate | None) -> str:
@@ -226,8 +241,9 @@ def beside_answers(beside: Beside, run: TuningRun) -> Table:
     """This run minus another, score by score, each in its own unit."""
     rows = []
     for (task, name), estimate in beside.differences.items():
-        kind = run.targets[task].kind if task in run.targets else "class"
-        about = METRICS[kind].get(name, Metric(name.replace("_", " ")))
+        about = METRICS[run.targets[task].kind].get(name) if task in run.targets else None
+        if about is None:
+            continue
         is_better = estimate.direction == ("below" if about.is_error else "above")
         rows.append(
             (

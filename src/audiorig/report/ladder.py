@@ -7,7 +7,7 @@ from typing import Any
 from audiorig.evaluate.ladder import HEADLINE
 from audiorig.evaluate.systems import MAJORITY
 from audiorig.report.answer_figures import Sized, score_panels
-from audiorig.report.answers import METRICS, change_unit, constant, short, value_text
+from audiorig.report.answers import METRICS, bounded, change_unit, constant, short, value_text
 from audiorig.report.figures import BLUE, GREEN, GREY, ORANGE, Dot, Panel
 from audiorig.report.scores import Estimate, Metric
 from audiorig.report.tables import Table
@@ -108,7 +108,8 @@ def _caption(ladder: Ladder) -> str:
     many = f"Means over seeds {', '.join(map(str, seeds))}. " if len(seeds) > 1 else "One seed each. "
     return (
         f"{many}Brackets: 95 % intervals of a bootstrap over groups{' and seeds' if len(seeds) > 1 else ''}. Where "
-        "both rows were tested on the same clips, the difference is paired."
+        "both rows were tested on the same clips, the difference is paired. All rows share their draws, so an interval "
+        "may differ a little from that of the same score elsewhere."
     )
 
 
@@ -180,16 +181,18 @@ def ladder_verdict(ladder: Ladder, mine: str = THIS_RUN) -> list[str]:
 
 
 def _same_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
-    """E.g. "Reason, against this run on the same test clips: better is WavLM (+5.1 points [...])"."""
+    """E.g. "Reason, by UAR against this run on the same test clips, better: WavLM (+5.1 points [...]); worse: ..."."""
     if not rows:
         return []
-    words = {"above": "better is", "below": "worse is", "uncertain": "not certain to differ is"}
+    words = {"above": "better", "below": "worse", "uncertain": "not certain to differ"}
     told = [
-        f"{word} {listed(found)}"
+        f"{word}: {listed(found)}"
         for direction, word in words.items()
         if (found := [_told(ladder, row) for row in rows if _direction(row) == direction])
     ]
-    return [f"{task_title(task)}, {short(_about(rows[0]))} against {mine} on the same test clips: {'; '.join(told)}."]
+    return [
+        f"{task_title(task)}, by {short(_about(rows[0]))} against {mine} on the same test clips, {'; '.join(told)}."
+    ]
 
 
 def _other_clips(ladder: Ladder, task: str, rows: Sequence[Row], mine: str) -> list[str]:
@@ -247,6 +250,7 @@ def _difference(row: Row) -> str:
 
 
 def _estimate(row: Row) -> Estimate:
+    row = bounded(row)
     return Estimate(
         row["value"],
         row["low"],

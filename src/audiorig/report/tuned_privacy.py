@@ -5,7 +5,7 @@ target may be names outright, if a run predicts who speaks.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from audiorig.config.sweeps import Case
 from audiorig.config.targets import LossConfig, TargetConfig
 from audiorig.config.tuning import EncoderConfig
 from audiorig.data.corpora.folder import UNKNOWN
-from audiorig.data.pseudonyms import NOT_LISTED, CorpusPseudonyms
+from audiorig.data.pseudonyms import IDENTIFYING, NOT_LISTED, CorpusPseudonyms
 from audiorig.evaluate.answers_table import TARGETS
 from audiorig.report.answers import RECALL
 from audiorig.report.inputs import RunInputs
@@ -40,7 +40,7 @@ def answers_without_names(inputs: RunInputs) -> RunInputs:
         return inputs
     names = CorpusPseudonyms(inputs.files)
     hide = names.scrubbed
-    hidden = _Answers(inputs.run, names)
+    hidden = _Answers(inputs.run, names, inputs.predictions.attrs.get(TARGETS, []))
     return replace(
         inputs,
         run=_run(inputs.run, hidden),
@@ -48,7 +48,7 @@ def answers_without_names(inputs: RunInputs) -> RunInputs:
         scores=hidden.scores(inputs.scores),
         provenance=_records(inputs.provenance, hidden),
         predictions=hidden.predictions(inputs.predictions),
-        inside=_inside(inputs.inside, names),
+        inside=hidden.inside(_inside(inputs.inside, names)),
         luck={(hide(task), metric): share for (task, metric), share in inputs.luck.items()},
         ladder=hidden.ladder(inputs.ladder),
         beside=[
@@ -59,22 +59,55 @@ def answers_without_names(inputs: RunInputs) -> RunInputs:
 
 
 class _Answers:
-    """Names of targets and of their values, hidden alike wherever they stand."""
+    """Names of targets and of their values, hidden alike wherever they stand.
 
-    def __init__(self, run: TuningRun, names: CorpusPseudonyms) -> None:
+    Classes that are names stand in the order of their pseudonyms: their own is that of the alphabet.
+
+    Args:
+        settled: the targets of the predictions, as plain data.
+    """
+
+    def __init__(self, run: TuningRun, names: CorpusPseudonyms, settled: Sequence[Mapping[str, Any]]) -> None:
         self.names = names
         self.hide = names.scrubbed
         self.columns = {name: target.column or name for name, target in run.targets.items()}
+        self.columns |= {str(plain["name"]): str(plain["column"]) for plain in settled}
+        self._places = {
+            str(plain["name"]): np.argsort(self._order(str(plain["name"]), plain["classes"]))
+            for plain in settled
+            if self.is_of_people(str(plain["name"]))
+        }
+
+    def is_of_people(self, target: str) -> bool:
+        """Whether the values of a target are names."""
+        return self.columns.get(target, target) in IDENTIFYING
+
+    def _order(self, target: str, classes: Sequence[str]) -> list[int]:
+        """Which class stands where, by pseudonym."""
+        return sorted(range(len(classes)), key=lambda number: self.value(target, str(classes[number])))
+
+    def moved(self, target: str, numbers: Any) -> Any:
+        """Numbers of classes, NaN where missing, in the order of the page."""
+        places, values = self._places.get(target), np.asarray(numbers, dtype=np.float64)
+        if places is None:
+            return numbers
+        found = values.copy()
+        found[~np.isnan(values)] = places[values[~np.isnan(values)].astype(np.int64)]
+        return found
 
     def value(self, target: str, value: str) -> str:
         """A class, by what the column holds; one that is a name has a pseudonym."""
         return self.names.value(self.columns.get(target, target), value)
 
     def scores(self, scores: Scores) -> Scores:
-        return Scores(
-            _row(self.hide(task), system, self._metric(task, metric), estimate)
+        """Recalls of people go last, by pseudonym."""
+        rows = [
+            (task, _row(self.hide(task), system, self._metric(task, metric), estimate))
             for (task, system, metric), estimate in scores.estimates.items()
-        )
+        ]
+        is_recall = [row["metric"].startswith(RECALL) and self.is_of_people(task) for task, row in rows]
+        order = sorted(range(len(rows)), key=lambda at: rows[at][1]["metric"] if is_recall[at] else "")
+        return Scores(rows[at][1] for at in order)
 
     def _metric(self, task: str, metric: str) -> str:
         label = metric.removeprefix(RECALL)
@@ -85,8 +118,24 @@ class _Answers:
         if table.empty:
             return table
         shown = table.drop(columns=["item", "group"]).assign(target=[self.hide(str(each)) for each in table["target"]])
+        for name in self._places:
+            rows = (table["target"] == name).to_numpy()
+            for column in ("true", "predicted"):
+                shown.loc[rows, column] = self.moved(name, table.loc[rows, column])
         shown.attrs = {TARGETS: [self.target(plain) for plain in table.attrs.get(TARGETS, [])]}
         return shown
+
+    def inside(self, inside: Mapping[str, Any]) -> dict[str, Any]:
+        """True and answered classes of what there is to look at."""
+        found = dict(inside)
+        names = [str(each) for each in inside.get("targets", ())]
+        for key in found:
+            if key.startswith(("true_", "predicted_")) or key == "map_true":
+                columns = [self.moved(name, found[key][..., place]) for place, name in enumerate(names)]
+                found[key] = np.stack(columns, axis=-1) if columns else found[key]
+        if names:
+            found["targets"] = np.array([self.hide(name) for name in names])
+        return found
 
     def target(self, plain: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
         """A target, settled or as in the settings: its name, its column, and its values."""
@@ -97,6 +146,7 @@ class _Answers:
         found["column"] = self.hide(str(plain.get("column") or ""))
         for field in ("classes", "positive", "negative"):
             hidden = [self.value(name, str(each)) for each in plain.get(field) or ()]
+            hidden = sorted(hidden) if self.is_of_people(name) else hidden
             found[field] = hidden if isinstance(plain.get(field), list) else tuple(hidden)
         merge = plain.get("merge") or {}
         if isinstance(merge, Mapping):
@@ -114,11 +164,15 @@ class _Answers:
                     **row,
                     "task": self.hide(str(row["task"])),
                     "title": self.hide(str(row["title"])),
-                    "support": {self.value(str(row["task"]), key): n for key, n in row.get("support", {}).items()},
+                    "support": self._support(str(row["task"]), row.get("support", {})),
                 }
                 for row in ladder.get(part, [])
             ]
         return found if ladder else {}
+
+    def _support(self, task: str, counts: Mapping[str, int]) -> dict[str, int]:
+        shown = [(self.value(task, key), count) for key, count in counts.items()]
+        return dict(sorted(shown) if self.is_of_people(task) else shown)
 
     def settings(self, plain: Mapping[str, Any]) -> dict[str, Any]:
         """Sections of a run's settings, as plain data, with everything hidden that a person wrote."""
@@ -187,8 +241,6 @@ def _inside(inside: Mapping[str, Any], names: CorpusPseudonyms) -> dict[str, Any
             continue
         if name.startswith(("name_", "group_")) or name in ("map_name", "map_group"):
             found[name] = np.array([_shown(str(each), names) for each in np.atleast_1d(value)]).reshape(np.shape(value))
-        elif name == "targets":
-            found[name] = np.array([names.scrubbed(str(each)) for each in value])
         else:
             found[name] = value
     return found

@@ -14,7 +14,7 @@ from audiorig.evaluate.answers_table import targets_of, tuned_system
 from audiorig.evaluate.clip_seeds import join_seeds
 from audiorig.evaluate.ladder import LadderCase, build_ladder
 from audiorig.report.answer_figures import answer_pictures, headline_dots
-from audiorig.report.answers import headline, short, target_scores, value_text
+from audiorig.report.answers import bounded, headline, short, target_scores, value_text
 from audiorig.report.joined import Member
 from audiorig.report.ladder import (
     THIS_RUN,
@@ -54,13 +54,14 @@ def build_tuned_sweep(sweep: Sweep, run: TuningRun, members: Sequence[Member], l
     mine = [by_name[sweep.run(sweep.reference, seed)] for seed in sweep.seeds]
     tables = {seed: member.probes for seed, member in zip(sweep.seeds, mine, strict=True)}
     system = tuned_system(tables[sweep.seeds[0]])
-    scores = Scores(join_seeds(tables, run.score.bootstrap, run.score.seed))
+    scores = Scores(bounded(row) for row in join_seeds(tables, run.score.bootstrap, run.score.seed))
     is_ablation = len(sweep.cases) > 1
     called = sweep.cases[sweep.reference] if is_ablation else THIS_RUN
     shown = _cases(sweep, by_name, run) if is_ablation else (ladder or {})
     answers = pd.concat([table[(table["system"] == system) & (table["side"] == "test")] for table in tables.values()])
     is_private = any(member.training.get("private") for member in members)
     targets = _nameless(targets_of(tables[sweep.seeds[0]]), is_private)
+    shown = _without_support(shown, {each.name for each in targets}) if is_private else shown
     said, is_on_top = ladder_verdict(shown, called), is_ablation or is_short(shown)
     return render(
         "tuned_sweep.html",
@@ -90,6 +91,12 @@ def build_tuned_sweep(sweep: Sweep, run: TuningRun, members: Sequence[Member], l
 def _nameless(targets: Sequence[Target], is_private: bool) -> list[Target]:
     """Without targets whose answers are the names of people, where those may not be shown."""
     return [each for each in targets if not (is_private and each.column in IDENTIFYING)]
+
+
+def _without_support(ladder: Ladder, names: set[str]) -> Ladder:
+    """A ladder that counts the clips of each answer only for some targets: the answers may be names."""
+    rows = [row if row["task"] in names else {**row, "support": {}} for row in ladder.get("rows", [])]
+    return {**ladder, "rows": rows}
 
 
 def _asked(run: TuningRun, shown: Sequence[Target]) -> TuningRun:

@@ -109,9 +109,8 @@ def outcome_sentence(inputs: RunInputs, run: TuningRun) -> str:
     if found.get("stopped_early_at") is not None:
         patience = run.train.selection.patience
         ended = f"Training stopped early, at step {last:,} of {run.train.max_steps:,}"
-        ended += f": {patience} evaluation{'' if patience == 1 else 's'} in a row brought no gain on dev" * bool(
-            patience
-        )
+        if patience:
+            ended += f": {patience} evaluation{'' if patience == 1 else 's'} in a row brought no gain on dev"
     if not best:
         return f"{ended}. The weights are those of step {kept:,}; no evaluation on dev gave a number to choose by."
     by = f"{selected_by(run)} {_plain(found['best_value'])}"

@@ -20,7 +20,7 @@ from audiorig.data.split import split_manifest
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 # SHA-256 of the 16-bit samples of the first clip of belly pain.
-CLIP_SHA256 = "2a1c8a8885e544136212178598189d24035ccea5d872b68f520b7d6575e8f7e8"
+CLIP_SHA256 = "3d47b606ec24a2df987c835399d06d73f29d4759cc8d5474e9af5fe6c2140988"
 SMALL = {"num_infants": 15, "num_clips": 60}
 REASON_COUNTS = {"hungry": 300, "discomfort": 75, "tired": 60, "belly_pain": 30, "burping": 15}
 

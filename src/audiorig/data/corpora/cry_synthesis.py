@@ -87,7 +87,7 @@ REASONS: dict[Cause, Manner] = {
 SPREAD = Manner(pitch=1.0, rise=1.2, peak=0.12, fall=1.5, burst=0.2, pause=0.25, rough=0.2, breath=0.2)
 # How much of a reason there is in a burst. Unweighted recall of a linear model on log-mel statistics, by infant and by
 # clip, mean of three corpora with five splits each: .44 and .89 at 0.85, .52 and .90 at 0.95, .57 and .91 at 1.05.
-REASON_WEIGHT = 0.95
+REASON_WEIGHT = 0.9
 CLIP_WEIGHT = 0.5
 BURST_WEIGHT = 0.4
 MEAN_BURST_SEC = 0.65
