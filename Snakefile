@@ -34,6 +34,7 @@ localrules:
     resolve_corpus,
     fetch_pretrained,
     seed_pretrained,
+    remove_pretrained,
     metrics,
     ladder,
     against,

@@ -48,3 +48,24 @@ rule fetch_pretrained:
     shell:
         "python workflow/scripts/fetch_pretrained.py --settings {params.settings:q} --folder {params.folder}"
         " 2>&1 | log {log}"
+
+
+# For those who are short of disk: never part of `rule all`. Bundle, model and pages of the run stay usable.
+rule remove_pretrained:
+    input:
+        report="results/{run}/report.html",
+        manifest=base_of,
+    output:
+        "results/{run}/pretrained_removed.json",
+    log:
+        "results/{run}/logs/remove_pretrained.log",
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Removing the weights that {wildcards.run} was tuned from"
+    shell:
+        "python workflow/scripts/remove_pretrained.py --manifest {input.manifest} --output {output} 2>&1 | log {log}"

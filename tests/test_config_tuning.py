@@ -72,7 +72,7 @@ def test_a_seed_can_have_a_split_of_its_own() -> None:
     first, second = (settings.run(f"mine/seed-{seed}").data for seed in (3, 4))
     assert (first.split, second.split) == ("by-voice.seed-3", "by-voice.seed-4")
     assert settings.split(first.corpus, first.split).seed == 3
-    with pytest.raises(ConfigError, match="has no split 'by-voices.seed-3'"):
+    with pytest.raises(ConfigError, match=r"has no split 'by-voices\.seed-3'"):
         settings.split(first.corpus, "by-voices.seed-3")
 
 

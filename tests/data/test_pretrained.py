@@ -17,7 +17,7 @@ import pytest
 from pydantic import ValidationError
 
 from audiorig.config import PretrainedConfig
-from audiorig.data.pretrained import fetch, verify
+from audiorig.data.pretrained import fetch, remove_weights, verify
 from audiorig.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +164,16 @@ def test_what_is_there_is_not_fetched_again(hub: FakeHub, tmp_path: Path) -> Non
     assert fetch(pinned(), folder, hub.endpoint) == first
     assert {path.rsplit("/", 1)[1] for _, path in hub.requests} == {COMMIT, "vocab.txt"}
     assert verify(folder) == first
+
+
+def test_removed_weights_leave_a_manifest_that_says_how_to_fetch_them(hub: FakeHub, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    first = fetch(pinned(), folder, hub.endpoint)
+    assert remove_weights(folder) == ["model.safetensors"]
+    assert names(folder) == ["config.json", "manifest.json", "vocab.txt"]
+    with pytest.raises(DataError, match=r"model\.safetensors: found no file.*--forcerun fetch_pretrained"):
+        verify(folder)
+    assert fetch(pinned(), folder, hub.endpoint) == first
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])

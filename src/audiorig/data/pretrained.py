@@ -135,6 +135,24 @@ def verify(folder: Path, settings: PretrainedConfig | None = None) -> dict[str, 
     return manifest
 
 
+def remove_weights(folder: Path) -> list[str]:
+    """Take the weights of a fetched model off the disk; its manifest stays, and says what they were.
+
+    Whoever needs them again is told how to fetch them (``verify``).
+
+    Returns:
+        Names of the files that are gone.
+
+    Raises:
+        DataError: if there is no complete model.
+    """
+    gone = [entry["path"] for entry in verify(folder)["files"] if entry["path"].endswith(".safetensors")]
+    for name in gone:
+        (folder / name).unlink()
+    flush_to_disk(folder)
+    return gone
+
+
 def folder_of(path: Path) -> Path:
     """The folder of a network that is named by itself, or by a file in it (its manifest or settings)."""
     return path if path.is_dir() else path.parent

@@ -191,7 +191,8 @@ def read_inputs(
         ladder: the run beside its ladder.
 
     Raises:
-        DataError: if the corpus is private, and no manifest says which names must not appear.
+        DataError: if the corpus is private, and no manifest says which names must not appear; if the answers of a
+            tuned model are not given.
     """
     run, about = read_run(configs), read_corpus(corpus)
     if about.private and manifest is None:
@@ -200,6 +201,8 @@ def read_inputs(
             "show; give --manifest"
         )
     is_tuned = isinstance(run, TuningRun)
+    if is_tuned and predictions is None:
+        raise DataError(f"{metrics}: the page of a tuned model shows its answers; give --predictions")
     rows = read_json(metrics)
     wants_files = about.private or isinstance(run, HomeWav2Vec2Run)
     return RunInputs(
