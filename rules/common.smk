@@ -263,6 +263,7 @@ def ladder_members(wildcards):
                 "case": case,
                 "title": titles.get(case, ""),
                 "files": {str(seed): items_of(member) for seed, member in by_seed.items()},
+                "is_control": any(SETTINGS.run(member).data.permute_labels for member in by_seed.values()),
             }
             for case, by_seed in SETTINGS.ladder(wildcards.run).items()
         ]

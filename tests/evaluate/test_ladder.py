@@ -114,6 +114,13 @@ def test_the_best_is_one_that_was_tested_on_the_same_clips(ladder: dict[str, Any
     assert best["above_chance"]["low"] > 0
 
 
+def test_a_case_that_can_learn_nothing_is_never_the_best() -> None:
+    tables = {0: predictions(TRUE, wrong(0.5, 0), GROUPS)}
+    lucky = LadderCase("permuted", "", {0: predictions(TRUE, wrong(0.0, 0), GROUPS)}, is_control=True)
+    (best,) = build_ladder([LadderCase("a", "", tables), lucky], 100)["best"]
+    assert (best["case"], best["num_cases"]) == ("a", 1)
+
+
 def test_a_case_minus_itself_is_nothing() -> None:
     tables = {seed: predictions(TRUE, wrong(0.5, seed), GROUPS) for seed in range(3)}
     ladder = build_ladder([LadderCase("a", "", tables), LadderCase("b", "", tables)], 100)

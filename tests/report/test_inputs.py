@@ -60,3 +60,25 @@ def test_a_private_corpus_asks_for_the_names_that_must_not_appear(tmp_path: Path
             provenance=[],
             page=tmp_path / "report.html",
         )
+
+
+def test_a_tuned_run_asks_for_its_answers(tmp_path: Path) -> None:
+    write_text(tmp_path / "corpus.yaml", "kind: demo-cries\n")
+    write_text(
+        tmp_path / "train.yaml",
+        "experiment: infantcry\ndata: {corpus: c, split: s}\nencoder: {family: wavlm, folder: x}\n"
+        "targets: {loud: {kind: binary}}\n",
+    )
+    anything = tmp_path / "anything"
+    with pytest.raises(DataError, match="give --predictions"):
+        read_inputs(
+            configs=[tmp_path / "train.yaml"],
+            history=anything,
+            metrics=anything,
+            corpus=tmp_path / "corpus.yaml",
+            validation=anything,
+            invalid=anything,
+            split=anything,
+            provenance=[],
+            page=tmp_path / "report.html",
+        )

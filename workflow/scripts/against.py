@@ -28,8 +28,8 @@ def main() -> None:
         tuned = [isinstance(run, TuningRun) for run in runs]
         if any(tuned) and not all(tuned):
             raise ConfigError(
-                f"report.compare_with: {arguments.name} is {'not ' if tuned[0] else ''}a tuned run, and this one is "
-                f"{'' if tuned[0] else 'not '}one: their scores are of different kinds; name another run"
+                f"report.compare_with: {arguments.name} is {'not ' if tuned[0] else ''}a tuned run, and this one is"
+                f"{'' if tuned[0] else ' not'}: their scores are of different kinds; name another run"
             )
         rows = answers_of(runs[0], arguments) if all(tuned) else probes_of(runs, arguments)
         write_json(arguments.output, rows)

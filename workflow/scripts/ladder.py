@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument(
         "--members",
         required=True,
-        help='JSON: [{"case", "title", "files": {seed: predictions.parquet}}, ...], the run itself first',
+        help='JSON: [{"case", "title", "files": {seed: predictions.parquet}, "is_control"}, ...], the run itself first',
     )
     parser.add_argument("--output", type=Path, required=True, help="written: results/{run}/ladder.json")
     arguments = parser.parse_args()

@@ -36,10 +36,11 @@ class LadderCase:
     name: str
     title: str
     tables: Mapping[int, pd.DataFrame]
+    is_control: bool = False  # one that can learn nothing, and so is never the best
 
 
 def read_cases(members: Sequence[Mapping[str, Any]]) -> list[LadderCase]:
-    """Cases of a list of ``{"case", "title", "files": {seed: path}}``; the first is the reference.
+    """Cases of a list of ``{"case", "title", "files": {seed: path}, "is_control"}``; the first is the reference.
 
     Raises:
         DataError: if a file holds no predictions.
@@ -49,6 +50,7 @@ def read_cases(members: Sequence[Mapping[str, Any]]) -> list[LadderCase]:
             str(member["case"]),
             str(member["title"]),
             {int(seed): read_answers(Path(path)) for seed, path in sorted(member["files"].items(), key=_by_number)},
+            bool(member.get("is_control", False)),
         )
         for member in members
     ]
@@ -120,7 +122,8 @@ class _TargetLadder:
         The best of several is partly the luckiest one: its interval does not know of the choice.
         """
         metric = HEADLINE[self.target.kind]
-        alike = [case for case in self.cases if self._is_same_test(case) and metric in self._metrics(case, self.system)]
+        able = [case for case in self.cases if not case.is_control]
+        alike = [case for case in able if self._is_same_test(case) and metric in self._metrics(case, self.system)]
         if not alike:
             return []
         values = {case.name: self.scores.mean(case.name, self.system, metric).value for case in alike}
