@@ -59,6 +59,25 @@ def test_a_resumed_run_skips_without_reading(skipped: int) -> None:
     assert len(dataset.asked) == 3 * (25 - skipped)
 
 
+class Together(Squares):
+    """Notes which items were asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once: list[list[tuple[int, int]]] = []
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        self.at_once.append(keys)
+        return [self[key] for key in keys]
+
+
+def test_a_batch_is_asked_for_at_once_where_that_is_possible() -> None:
+    """Files in object storage are then fetched side by side."""
+    dataset, sampler = Together(), StepSampler(10, 3, 5, seed=1)
+    assert list(loader_of(dataset, sampler, num_threads=1)) == expected(sampler)
+    assert dataset.at_once == [list(keys) for keys in sampler]
+
+
 def test_batches_are_made_while_the_caller_works() -> None:
     dataset, sampler = Squares(delay_sec=0.01), StepSampler(10, 1, 8, seed=0)
     batches = iter(loader_of(dataset, sampler, num_ahead=3))

@@ -110,6 +110,8 @@ def test_a_class_that_training_lacks_is_told() -> None:
     ]
     assert "the scores count each as an error" in absent_classes([listed], sides)[0]
     assert absent_classes([found], dict.fromkeys(sides, sides["train"])) == []
+    without = resolved({"kind": "class", "classes": ["a", "b"], "merge": {"c": ""}}, sides["train"])
+    assert absent_classes([without], sides) == []  # merged into nothing: missing
 
 
 def test_the_order_is_that_of_the_settings() -> None:

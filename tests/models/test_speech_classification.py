@@ -171,6 +171,15 @@ def test_it_trains_in_half_precision(base: Path, dtype: torch.dtype) -> None:
     assert gradients == {name for name, _ in model.named_parameters() if "masked_spec_embed" not in name}
 
 
+@torch.no_grad()
+def test_its_weights_can_be_of_half_precision(base: Path) -> None:
+    model, (values, mask) = load(base), waveforms()
+    expected = model(values, attention_mask=mask).logits
+    found = model.to(torch.bfloat16)(values.bfloat16(), attention_mask=mask, labels=torch.tensor([0, 1, 2]))
+    assert found.logits.dtype == torch.bfloat16 and found.loss.isfinite()
+    torch.testing.assert_close(found.logits.float(), expected, rtol=0.05, atol=0.05)
+
+
 def test_the_head_has_one_hidden_layer_with_tanh() -> None:
     head = Wav2Vec2ClassificationHead(Wav2Vec2Config(hidden_size=4, num_labels=3, final_dropout=0.5)).eval()
     vectors = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))

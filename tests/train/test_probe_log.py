@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from audiorig.config import TrainingProbeConfig, WaveMAERun
 from audiorig.train import checkpoints
 from audiorig.train.callbacks import StopInGoodOrder, TensorBoard
-from audiorig.train.probe_log import ProbeInTraining, build_probe, evaluation_mode
+from audiorig.train.probe_log import ProbeInTraining, build_probe
 from audiorig.train.trainer import RigTrainer
 
 SPEC = importlib.util.spec_from_file_location("train_conftest", Path(__file__).with_name("conftest.py"))
@@ -123,15 +123,6 @@ def test_shuffled_labels_are_at_chance(make_experiment, tone_split, tones, tmp_p
         found = ready(build_probe(SETTINGS, split, tones.root, model, 0)).evaluate([])
         hits += [int(hit) for hit in found["eval_linear_probe_hits"]]
     assert abs(np.mean(hits) - 0.5) < 0.2  # 108 hits: four standard errors
-
-
-def test_each_module_goes_back_to_its_own_mode() -> None:
-    model = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Sequential(torch.nn.Dropout()))
-    model.train()
-    model[1].eval()  # a frozen part
-    with evaluation_mode(model):
-        assert not any(module.training for module in model.modules())
-    assert [module.training for module in model.modules()] == [True, True, False, False]
 
 
 def test_a_corpus_without_the_label_is_trained_on_without_the_probe(make_experiment, caplog) -> None:

@@ -50,6 +50,7 @@ def main() -> None:
                 model.sample_rate_hz,
                 run.seed,
                 side="test" if side == "test" else "dev",
+                shortest=model.encoder.shortest,
             )
             for side in ("train", "dev", "test")
         }

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from audiorig.config.base import Name, Section
+from audiorig.config.dev_metrics import check_selection
 from audiorig.config.probe import ProbeConfig
 from audiorig.config.sweeps import Case
 from audiorig.config.targets import LOSS_OF, LOSSES_FOR, LossConfig, TargetConfig
@@ -178,6 +179,8 @@ class TuningRun(AnyRun):
             raise ValueError("probe.tasks are of encoders that learn without labels: here `targets` are scored")
         if self.train.compile or self.train.probe.every_steps:
             raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
+        if self.train.follows_dev:
+            check_selection(self.train.selection, self.used_targets, self.used_losses)
         return self
 
 

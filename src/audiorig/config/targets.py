@@ -1,5 +1,6 @@
 """What is predicted of a clip, and what an error costs."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -72,3 +73,22 @@ class LossConfig(Section):
     targets: tuple[Name, ...] = Field((), description="Targets or groups; all that the loss is for, if empty.")
     weight: float = Field(1.0, gt=0, description="Factor of the term.")
     margin: float = Field(0.0, ge=0, description="ranking: how far a pair's scores must lie apart; 0: logistic loss.")
+
+    @model_validator(mode="after")
+    def _margin_is_of_ranking(self) -> "LossConfig":
+        if self.margin and self.name != "ranking":
+            raise ValueError(f"margin is of ranking, and this is {self.name}")
+        return self
+
+
+def term_names(losses: Sequence[LossConfig]) -> list[str]:
+    """What the log calls terms: by their kind; by kind and number, if there are several of a kind.
+
+    Args:
+        losses: each with the names of its targets; one without any is no term.
+    """
+    kinds = [loss.name for loss in losses if loss.targets]
+    return [
+        kind if kinds.count(kind) == 1 else f"{kind}_{1 + kinds[:place].count(kind)}"
+        for place, kind in enumerate(kinds)
+    ]

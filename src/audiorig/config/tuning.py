@@ -84,6 +84,12 @@ class LoraConfig(Section):
     )
     layers: tuple[int, ...] = Field((), description="Blocks that get them, from 0; all if empty.")
 
+    @model_validator(mode="after")
+    def _places_have_adapters(self) -> "LoraConfig":
+        if not self.rank and (self.targets or self.layers):
+            raise ValueError("targets and layers say where adapters go, and rank: 0 makes none; set rank")
+        return self
+
 
 class TuningConfig(Section):
     """Which weights of the encoder learn. The head always does."""
@@ -133,6 +139,12 @@ class HeadConfig(Section):
     hidden: int = Field(0, ge=0, description="Width of the hidden layer; as wide as the vector if 0.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before each layer (final_dropout).")
     separate: bool = Field(False, description="A head for each target; else they share one.")
+
+    @model_validator(mode="after")
+    def _width_is_of_a_layer(self) -> "HeadConfig":
+        if self.kind == "linear" and self.hidden:
+            raise ValueError(f"hidden is {self.hidden}, and a linear head has no such layer: take kind: mlp, or 0")
+        return self
 
 
 class ScoreConfig(Section):

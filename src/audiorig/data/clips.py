@@ -83,6 +83,7 @@ class ClipDataset:
         seed: of the run.
         side: only train is changed at random and drawn from; train and dev replace what cannot be
             read, test says so.
+        shortest: samples, at the run's rate, without which an encoder has no frame: fewer cannot be read.
 
     Raises:
         DataError: if the split lacks a target's column, or holds what is no value of it.
@@ -98,10 +99,11 @@ class ClipDataset:
         seed: int,
         *,
         side: Side,
+        shortest: int = 1,
     ) -> None:
         self.split, self.root, self.data, self.targets = split, as_root(root), data, targets
         self.sample_rate_hz, self.seed, self.side = sample_rate_hz, seed, side
-        self.max_samples = round(data.max_sec * sample_rate_hz)
+        self.max_samples, self.shortest = round(data.max_sec * sample_rate_hz), shortest
         self._open()
 
     def _open(self) -> None:
@@ -195,8 +197,16 @@ class ClipDataset:
     # ------------------------------------------------------------------ reading
 
     def _read(self, row: int, epoch: int, item: int) -> Samples:
-        samples = self._stretch(row, epoch, item)
-        samples = to_level(samples, self.data.level)
+        samples = self._changed(to_level(self._stretch(row, epoch, item), self.data.level), epoch, item)
+        if len(samples) < self.shortest:
+            raise DataError(
+                f"{self.name(row)}: {len(samples)} samples at {self.sample_rate_hz} Hz are left to hear, and a frame "
+                f"of the encoder takes {self.shortest}; leave such clips out (validation.min_duration_sec of the "
+                "corpus), trim less (data.trim_dbfs), or raise data.max_sec"
+            )
+        return samples
+
+    def _changed(self, samples: Samples, epoch: int, item: int) -> Samples:
         changes = self.data.augment
         if self.side != "train" or not changes.share:
             return samples

@@ -82,7 +82,13 @@ class ReadAhead(Dataset[Any]):
             self._started.append((keys, self._pool.submit(self._make, keys)))
 
     def _make(self, keys: Sequence[Key]) -> Any:
-        return self.collate([self.dataset[key] for key in keys])
+        return self.collate(read_items(self.dataset, keys))
+
+
+def read_items(dataset: Keyed, keys: Sequence[Key]) -> list[Any]:
+    """Several items at once, where a data set has a faster way for that: to fetch their files side by side."""
+    together = getattr(dataset, "__getitems__", None)
+    return [dataset[key] for key in keys] if together is None else together(keys)
 
 
 def as_it_is(batch: Batch) -> Batch:

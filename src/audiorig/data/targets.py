@@ -101,7 +101,8 @@ def _absent_classes(target: Target, sides: Mapping[str, pd.DataFrame]) -> list[s
     merge, found = dict(target.merge), {}
     for side, rows in sides.items():
         texts = (cell_text(value) for value in rows[target.column])
-        found[side] = pd.Series([merge.get(text, text) for text in texts if text], dtype=object).value_counts()
+        names = [merge.get(text, text) for text in texts]
+        found[side] = pd.Series([name for name in names if name], dtype=object).value_counts()
     consequence = "; the scores count each as an error" if target.is_listed else ", and of the scores"
     return [
         f"target {target.name!r}: class {name!r} has no clip on train, and {count} on {side}: they are left out of the "

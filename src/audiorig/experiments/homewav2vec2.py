@@ -81,6 +81,6 @@ def _fingerprint(settings: HomeWav2Vec2Run, inputs: Inputs) -> dict[str, Any]:
     return {
         "data": settings.data.model_dump(mode="json", exclude=NOT_OF_A_STEP),
         "model": settings.model.model_dump(mode="json", exclude={"collapse"}),
-        "split_sha256": file_digest(inputs.split / "train.parquet"),
+        **inputs.split_digests(settings.train),
         "base_sha256": file_digest(inputs.pretrained / "model.safetensors"),
     }

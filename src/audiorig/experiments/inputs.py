@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from audiorig.config import TrainConfig
 from audiorig.data.storage import AudioRoot
+from audiorig.files import file_digest
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,8 @@ class Inputs:
     checkpoint: Path | None = None
     audio: AudioRoot | None = None
     is_private: bool = False
+
+    def split_digests(self, settings: TrainConfig) -> dict[str, str]:
+        """For a run's fingerprint: of the side that is learnt from, and of dev where the result follows it."""
+        digests = {"split_sha256": file_digest(self.split / "train.parquet")}
+        return digests | ({"dev_sha256": file_digest(self.split / "dev.parquet")} if settings.follows_dev else {})

@@ -4,8 +4,10 @@
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any, Literal
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -14,10 +16,9 @@ from audiorig.config import TuningRun
 from audiorig.data.clips import ClipCollate, ClipDataset
 from audiorig.data.manifest import read_table
 from audiorig.data.replaced import ReplacedClips
-from audiorig.data.targets import absent_classes, resolve_targets
-from audiorig.errors import ConfigError
+from audiorig.data.targets import Target, absent_classes, resolve_targets, value_counts
+from audiorig.errors import ConfigError, DataError
 from audiorig.experiments.inputs import Inputs
-from audiorig.files import file_digest
 from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.encoders.record import encoder_record, weights_digest
 from audiorig.models.tuner import SpeechTuner
@@ -47,6 +48,7 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     for sentence in absent_classes(targets, rows):
         log.warning("%s", sentence)
     model = SpeechTuner.assemble(encoder, settings, targets)
+    _check_scales(model.targets, rows["dev"])
     torch.manual_seed(settings.seed)  # dropout
     clips = {
         side: ClipDataset(
@@ -57,6 +59,7 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
             encoder.sample_rate_hz,
             settings.seed,
             side=side,
+            shortest=encoder.shortest,
         )
         for side in SIDES
     }
@@ -85,6 +88,19 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     )
 
 
+def _check_scales(targets: Sequence[Target], dev: pd.DataFrame) -> None:
+    """A rating that is only ranked gets its scale from dev once all is trained: see that it can, before."""
+    for target in targets:
+        if target.kind == "rating" and not target.has_cutpoints:
+            num_different = sum(count > 0 for count in value_counts(target, dev))
+            if num_different < 2:
+                raise DataError(
+                    f"target {target.name!r} is only ranked, and its scale is fitted to the dev side, which has "
+                    f"{num_different} different ratings of it: expected two or more; add the loss coral, or take a "
+                    "split with a larger dev side"
+                )
+
+
 def _answers(model: SpeechTuner, batch: dict[str, Tensor]) -> Tensor:
     """All logits of a batch side by side, (B, O)."""
     logits = model(**batch).logits
@@ -96,6 +112,6 @@ def _fingerprint(settings: TuningRun, inputs: Inputs) -> dict[str, Any]:
     sections = ("data", "encoder", "tuning", "pooling", "head", "targets", "groups", "use", "losses")
     return {
         **settings.model_dump(mode="json", include=set(sections)),
-        "split_sha256": file_digest(inputs.split / "train.parquet"),
+        **inputs.split_digests(settings.train),
         "base_sha256": weights_digest(inputs.pretrained, inputs.checkpoint),
     }

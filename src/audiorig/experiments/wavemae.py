@@ -151,7 +151,7 @@ def _fingerprint(settings: WaveMAERun, inputs: Inputs) -> dict[str, Any]:
     sections = ("data", "spectrogram", "model", "pitch", "teacher")
     return {
         **{name: getattr(settings, name).model_dump(mode="json") for name in sections},
-        "split_sha256": file_digest(inputs.split / "train.parquet"),
+        **inputs.split_digests(settings.train),
         "statistics_sha256": file_digest(inputs.statistics) if inputs.statistics else None,
         "features_sha256": [file_digest(path) for path in (*inputs.pitch, *inputs.teacher)],
         "reduction_sha256": file_digest(inputs.reduction) if inputs.reduction else None,

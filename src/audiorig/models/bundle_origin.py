@@ -73,6 +73,8 @@ def find_encoder(record: Mapping[str, Any], bundle: Path, encoder: Path | None) 
 def _called(record: Mapping[str, Any]) -> str:
     if "run" in record:
         return f"the model of run {record['run']!r}"
+    if "checkpoint" in record:
+        return f"the file {Path(record['checkpoint']).name}"
     if "hub_id" not in record or record.get("seeded"):
         return str(record["name"])
     return f"{record['name']} ({record['hub_id']} at {record['revision']})"
@@ -82,6 +84,6 @@ def _remedy(record: Mapping[str, Any]) -> str:
     elsewhere = "say where it is (--encoder, load_bundle(folder, encoder))"
     if "run" in record:
         return f"bring the very training that the bundle was made from, results/{record['run']}/model, or {elsewhere}"
-    if "hub_id" in record:
+    if "hub_id" in record and "checkpoint" not in record:
         return f"run `snakemake pretrained/{record['name']}/manifest.json` in the project, or {elsewhere}"
     return elsewhere

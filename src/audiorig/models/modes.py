@@ -31,10 +31,11 @@ def train_what_learns(encoder: SpeechEncoder) -> None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards the mode that it was in."""
-    was_training = model.training
+    """Every module in evaluation mode; afterwards, each as it was (a frozen part may not train)."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, was_training in modes.items():
+            module.training = was_training

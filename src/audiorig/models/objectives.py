@@ -9,7 +9,6 @@ Sums are masked, not picked: every output takes part in every loss, even in one 
 ranks get a gradient for the same parameters.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from audiorig.config import LossConfig
+from audiorig.config.targets import term_names
 from audiorig.data.targets import Target
 
 PIECE = 512  # clips that are compared with all others at once
@@ -236,17 +236,11 @@ def _loss(settings: LossConfig, target: Target) -> Loss:
 
 
 def build_terms(losses: Sequence[LossConfig], targets: Sequence[Target]) -> tuple[Term, ...]:
-    """The terms of the loss, named by their kind; by kind and number, if there are several of a kind.
+    """The terms of the loss, by the names that the log has for them.
 
     Args:
         losses: each with the names of its targets, as ``TuningRun.used_losses`` gives them.
         targets: all of the run.
     """
-    losses = [loss for loss in losses if loss.targets]
-    counts, terms = Counter(loss.name for loss in losses), []
-    numbers: Counter[str] = Counter()
-    for loss in losses:
-        numbers[loss.name] += 1
-        name = loss.name if counts[loss.name] == 1 else f"{loss.name}_{numbers[loss.name]}"
-        terms.append(Term(name, loss, targets))
-    return tuple(terms)
+    learnt = [loss for loss in losses if loss.targets]
+    return tuple(Term(name, loss, targets) for name, loss in zip(term_names(losses), learnt, strict=True))

@@ -129,7 +129,8 @@ class Wav2Vec2ForSpeechClassification(Wav2Vec2PreTrainedModel):
         with _Attentions(self.wav2vec2, wants_attentions) as attentions:
             # The extractor has normalised already.
             output = ConvolutionalEncoder(self.wav2vec2, 16000, do_normalize=False).encode(input_values, lengths)
-        logits = self.classifier(self.pooling(output).vectors)
+        # Pooled in full precision, whatever the weights are of.
+        logits = self.classifier(self.pooling(output).vectors.to(self.classifier.out_proj.weight.dtype))
         result = SpeechClassifierOutput(
             loss=None if labels is None else self._loss(logits, labels),
             logits=logits,

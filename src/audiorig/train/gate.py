@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from audiorig.errors import ConfigError
+from audiorig.models.modes import evaluating
 from audiorig.randomness import random_state_fence
 from audiorig.train import ranks
 from audiorig.train.compilation import uncompiled
-from audiorig.train.probe_log import evaluation_mode
 
 MOST_NAMED = 8
 NONE, ZERO, NOT_ZERO = range(3)  # what a weight has of a gradient
@@ -149,7 +149,7 @@ class GradientGate(TrainerCallback):
     def _answers(self, model: nn.Module) -> Tensor:
         device = next(model.parameters()).device
         batch = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in self._batch.items()}
-        with random_state_fence(), torch.no_grad(), evaluation_mode(model), uncompiled(), _plain_forward(model):
+        with random_state_fence(), torch.no_grad(), evaluating(model), uncompiled(), _plain_forward(model):
             return self._outputs(model, batch).detach().float().cpu()
 
 

@@ -6,7 +6,6 @@ of dev. The test side is never looked at. Nothing that training depends on is to
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from audiorig.evaluate.embed import pool
 from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.probe import linear_probe, majority_probe
 from audiorig.models.encoder import PatchEncoder
+from audiorig.models.modes import evaluating
 from audiorig.randomness import random_state_fence
 from audiorig.train.compilation import uncompiled
 from audiorig.train.probe_clips import ProbeClips, draw_clips
@@ -117,7 +117,7 @@ class ProbeInTraining(TrainerCallback):
         Args:
             history: what was logged before; the first evaluation of the same clips is the reference.
         """
-        with random_state_fence(), torch.no_grad(), evaluation_mode(self.model), uncompiled():
+        with random_state_fence(), torch.no_grad(), evaluating(self.model), uncompiled():
             features, rank, cosine = self._encode()
         fold, labels = self.clips.fold, self.clips.labels
         hits = self._hits(linear_probe(features, labels, [fold], (INVERSE_PENALTY,)).predicted)
@@ -179,18 +179,6 @@ class ProbeInTraining(TrainerCallback):
             means.append(pool(output.features.float(), is_real)[:, : self.model.shape.width].cpu())
         features = torch.stack([rows[index] for index in range(len(rows))]).numpy().astype(np.float64)
         return features, spread.rank(), mean_cosine(torch.cat(means))
-
-
-@contextmanager
-def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Every module in evaluation mode; afterwards, each as it was (a frozen part may not train)."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, was_training in modes.items():
-            module.training = was_training
 
 
 def _with_interval(name: str, score: Score) -> Mapping[str, float]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer
 
 from audiorig.config import TrainConfig
-from audiorig.data.prefetch import ReadAhead, as_it_is
+from audiorig.data.prefetch import ReadAhead, as_it_is, read_items
 from audiorig.errors import DataError
 from audiorig.randomness import keyed_generator, random_state_fence
 from audiorig.train import best, checkpoints, ranks
@@ -132,7 +132,7 @@ class RigTrainer(Trainer):
         rows: list[Tensor] = []
         with random_state_fence(), torch.no_grad(), uncompiled(), self.accelerator.autocast():
             for first in range(0, len(dataset), size)[ranks.rank() :: ranks.world_size()]:
-                items = [dataset[0, item] for item in range(first, min(first + size, len(dataset)))]
+                items = read_items(dataset, [(0, item) for item in range(first, min(first + size, len(dataset)))])
                 batch = {name: value for name, value in self.experiment.collate_dev(items).items() if name != "seen"}
                 output = model(**self._prepare_inputs(batch))
                 mine.append({name: pair.cpu() for name, pair in pairs_of(output["parts"]).items()})
@@ -146,8 +146,8 @@ class RigTrainer(Trainer):
             parts |= model.means_of_all(torch.cat(found))
         derived = model.derived(dict(parts)) if hasattr(model, "derived") else {}
         weights = getattr(model, "part_weights", {})
-        if weights:
-            parts["total"] = sum(weight * parts[name] for name, weight in weights.items() if name in parts)
+        if terms := [weight * parts[name] for name, weight in weights.items() if name in parts]:
+            parts["total"] = sum(terms)  # of none there is no total, least of all one of 0
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in (parts | derived).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

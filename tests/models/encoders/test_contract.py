@@ -84,6 +84,8 @@ def test_a_clip_shorter_than_a_frame_is_all_padding(encoder: SpeechEncoder) -> N
     output = encoder.encode(*noise([0]))
     assert output.is_padding.all() and output.features.shape[1] == 1 and not output.features.any()
     assert all(each.isfinite().all() for each in output.layers)
+    shortest = encoder.encode(*noise([encoder.shortest, encoder.shortest - 1]))
+    assert shortest.is_padding.tolist() == [[False], [True]] and shortest.features[0].isfinite().all()
 
 
 def test_names_are_of_its_modules(encoder: SpeechEncoder) -> None:

@@ -1,5 +1,6 @@
 """What a speech encoder of any family offers to whoever tunes it."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from audiorig.models.outputs import EncoderOutput
+
+MOST_SAMPLES = 1 << 24  # no network's frame takes as many
 
 
 class SpeechEncoder(nn.Module):
@@ -40,6 +43,11 @@ class SpeechEncoder(nn.Module):
     def sample_rate_hz(self) -> int:
         """Rate of the waveforms that it takes."""
         raise NotImplementedError
+
+    @property
+    def shortest(self) -> int:
+        """Samples of the shortest clip that has a frame."""
+        return bisect_left(range(MOST_SAMPLES), 1, key=self.num_frames)
 
     @property
     def block_names(self) -> tuple[str, ...]:
