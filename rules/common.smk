@@ -223,15 +223,26 @@ def encoder_of(wildcards):
     if run.encoder.run:
         return f"results/{run.encoder.run}/model"
     if run.encoder.folder:
-        return str(Path(run.encoder.folder).expanduser() / "config.json")
+        folder = expanded(run.encoder.folder)
+        return [str(folder / "config.json"), *map(str, sorted(folder.glob("model*.safetensors")))]
     return f"pretrained/{run.encoder.pretrained}/manifest.json"
+
+
+def expanded(path):
+    """A path of the settings, without variables and ``~``."""
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def first_of_base(wildcards, input):
+    """Params function: the encoder that a run is tuned from, by one of its files or its folder."""
+    return input.base if isinstance(input.base, str) else input.base[0]
 
 
 def checkpoint_of(wildcards):
     """A bare file of weights that takes the place of the encoder's own."""
     run = SETTINGS.run(wildcards.run)
     given = isinstance(run, TuningRun) and run.encoder.checkpoint
-    return str(Path(given).expanduser()) if given else []
+    return str(expanded(given)) if given else []
 
 
 def record_of_network(wildcards):
@@ -240,7 +251,7 @@ def record_of_network(wildcards):
     if isinstance(run, TuningRun) and run.encoder.run:
         return f"results/{run.encoder.run}/final.ckpt.provenance.json"
     found = pretrained_of_run(wildcards)
-    return f"{found}.provenance.json" if found and found.endswith("manifest.json") else []
+    return f"{found}.provenance.json" if str(found).endswith("manifest.json") else []
 
 
 def members_of_ladder(name):

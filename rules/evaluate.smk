@@ -126,12 +126,13 @@ rule score:
         runtime=60,
     params:
         split=split_folder,
+        base=first_of_base,
         checkpoint=option("--checkpoint", "checkpoint"),
     message:
         "Scoring the answers of {wildcards.run} on dev and test"
     shell:
         "python workflow/scripts/score.py --config {input.config} --train-config {input.train_config}"
-        " --corpus {input.corpus} --split {params.split} --model {input.model} --base {input.base} {params.checkpoint}"
+        " --corpus {input.corpus} --split {params.split} --model {input.model} --base {params.base:q} {params.checkpoint}"
         " --output {output.scores} --predictions {output.predictions} --examples {output.examples} 2>&1 | log {log}"
 
 
@@ -181,12 +182,13 @@ rule bundle:
         runtime=15,
     params:
         split=split_folder,
+        base=first_of_base,
         checkpoint=option("--checkpoint", "checkpoint"),
     message:
         "Packing what {wildcards.run} has learnt"
     shell:
         "python workflow/scripts/bundle.py --train-config {input.train_config} --split {params.split}"
-        " --model {input.model} --base {input.base} {params.checkpoint} --scores {input.scores}"
+        " --model {input.model} --base {params.base:q} {params.checkpoint} --scores {input.scores}"
         " --training {input.training} --output {output.bundle} 2>&1 | log {log}"
 
 

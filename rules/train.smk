@@ -68,6 +68,6 @@ rule train:
     shell:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
         " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
-        " --reduction {input.reduction} --pretrained {input.pretrained} --checkpoint {input.checkpoint}"
+        " --reduction {input.reduction} --pretrained {input.pretrained:q} --checkpoint {input.checkpoint:q}"
         " --copies {input.copies}"
         " --folder {params.folder} 2>&1 | log {log}"

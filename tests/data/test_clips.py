@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader
 
 from audiorig.config import ClipConfig, FolderCorpus, SplitConfig, TargetConfig
 from audiorig.data.audio import read_window
-from audiorig.data.clips import Clip, ClipCollate, ClipDataset, place, read_clip, sound_bounds, to_level
+from audiorig.data.clips import Clip, ClipCollate, ClipDataset
 from audiorig.data.manifest import build_manifest, read_table
 from audiorig.data.split import split_manifest, write_split
+from audiorig.data.stretches import place, read_clip, sound_bounds, to_level
 from audiorig.data.targets import Target, resolve_targets
 from audiorig.errors import DataError
 

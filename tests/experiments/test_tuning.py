@@ -131,6 +131,16 @@ def test_dev_belongs_to_a_run_that_follows_it(inputs: Inputs, tmp_path: Path) ->
     assert build(ignores, inputs).fingerprint == build(ignores, other).fingerprint
 
 
+def test_a_wrong_label_of_test_is_told_before_the_training(inputs: Inputs, tmp_path: Path) -> None:
+    shutil.copytree(inputs.split, tmp_path / "split")
+    test = read_table(inputs.split / "test.parquet")
+    test.loc[1, "effort"] = "7"
+    test.to_parquet(tmp_path / "split" / "test.parquet")
+    other = Inputs(split=tmp_path / "split", root=inputs.root, folder=tmp_path, pretrained=inputs.pretrained)
+    with pytest.raises(DataError, match=rf"{test['wav_path'][1]}: column 'effort' holds '7'"):
+        build_tuning(settings_of(), other)
+
+
 def test_a_rating_that_dev_cannot_scale_is_told_before_the_training(inputs: Inputs, tmp_path: Path) -> None:
     shutil.copytree(inputs.split, tmp_path / "split")
     dev = read_table(inputs.split / "dev.parquet")

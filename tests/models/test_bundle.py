@@ -292,7 +292,9 @@ def test_the_encoder_is_found_from_the_bundle_or_from_here(
     folder.rename(tmp_path / "bundle")
     load_bundle(away)  # below the folder that we are in
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=r"tiny-wav2vec2.* is not at pretrained/tiny-wav2vec2: run `snakemake pre"):
+    with pytest.raises(
+        DataError, match=r"tiny-wav2vec2.* is not at pretrained/tiny-wav2vec2: run `.* --forcerun seed_"
+    ):
         load_bundle(away)
     away.rename(folder)
     load_bundle(folder)  # above the bundle
@@ -316,6 +318,9 @@ def test_a_bare_file_of_weights_will_do(project: Path, tmp_path: Path) -> None:
     assert torch.equal(said(load_bundle(folder, checkpoint))["reason"], said(model)["reason"])
     with pytest.raises(DataError, match="found weights of"):
         load_bundle(folder, base)
+    # What is missing is the file, which no rule can fetch, and not the folder that gave the architecture.
+    with pytest.raises(DataError, match=r"the file mine\.safetensors, is not at .*: say where it is"):
+        load_bundle(folder)
     with pytest.MonkeyPatch.context() as patch:  # outside of the project: as the settings write it
         patch.setenv("MODELS", str(tmp_path))
         load_bundle(folder)

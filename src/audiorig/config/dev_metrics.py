@@ -20,7 +20,7 @@ def dev_metrics(targets: Mapping[str, TargetConfig], losses: Sequence[LossConfig
         targets: that are learnt, by name.
         losses: each with the names of its targets.
     """
-    found: dict[str, Mode] = {"total": "min"} | dict.fromkeys(term_names(losses), "min")
+    found: dict[str, Mode] = dict.fromkeys(("total", *term_names(losses)), "min")
     stepped = {name for loss in losses if loss.name == "coral" for name in loss.targets}
     for name, target in targets.items():
         if target.kind != "rating":

@@ -112,11 +112,12 @@ def verify(folder: Path, settings: PretrainedConfig | None = None) -> dict[str, 
     Raises:
         DataError: if the cache is absent, of another commit, or not what its manifest says.
     """
-    again = f"run: snakemake {folder / MANIFEST} --forcerun fetch_pretrained"
+    again = f"run: {made_again(folder)}"
     try:
         manifest = read_json(folder / MANIFEST)
     except (OSError, ValueError):
         raise DataError(f"{folder}: there is no complete model here: {again}") from None
+    again = f"run: {made_again(folder, is_seeded=bool(manifest.get('seeded')))}"
     if settings is not None:
         found, expected = (manifest["hub_id"], manifest["revision"]), (settings.hub_id, settings.revision)
         if found != expected:
@@ -133,6 +134,11 @@ def verify(folder: Path, settings: PretrainedConfig | None = None) -> dict[str, 
         if path.is_file() and path.relative_to(folder).as_posix() not in known:
             raise DataError(f"{path}: is not of the model that manifest.json lists: take it away")
     return manifest
+
+
+def made_again(folder: Path, *, is_seeded: bool = False) -> str:
+    """The command that fetches a model, or makes it of random numbers, though its manifest be there."""
+    return f"snakemake {folder / MANIFEST} --forcerun {'seed' if is_seeded else 'fetch'}_pretrained"
 
 
 def remove_weights(folder: Path) -> list[str]:

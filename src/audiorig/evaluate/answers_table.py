@@ -113,13 +113,3 @@ def tested(table: pd.DataFrame, system: str, target: Target) -> tuple[pd.DataFra
     rows = table[chosen & table["true"].notna()].sort_values("item", kind="stable", ignore_index=True)
     probabilities = np.stack(rows["probabilities"].to_list()) if len(rows) else np.zeros((0, 1))
     return rows, Answer(rows["predicted"].to_numpy(np.float64), probabilities.astype(np.float64))
-
-
-def hit_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Hits of every system, test clip by test clip, as ``paired.probe_items`` takes them: classes and features only."""
-    chosen = (table["side"] == "test") & table["true"].notna() & (table["kind"] != "rating")
-    rows = table[chosen]
-    hits = (rows["true"] == rows["predicted"]).astype(np.float64)
-    return pd.DataFrame(
-        {"task": rows["target"], "system": rows["system"], "item": rows["item"], "group": rows["group"], "hit": hits}
-    ).reset_index(drop=True)

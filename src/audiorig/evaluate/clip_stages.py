@@ -87,11 +87,6 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def decisions_of(rows: list[dict[str, Any]]) -> dict[str, Decision]:
-    """What dev decided, target by target, out of scores.json."""
-    return {row["task"]: Decision.from_dict(row["decision"]) for row in rows if "decision" in row}
-
-
 def score_model(
     model: SpeechTuner,
     clips: Mapping[str, Clips],

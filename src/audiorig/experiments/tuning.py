@@ -45,6 +45,8 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     encoder = load_for_tuning(settings.encoder, inputs.pretrained, inputs.checkpoint)
     rows = {side: read_table(inputs.split / f"{side}.parquet") for side in ALL_SIDES}
     targets = resolve_targets(settings.used_targets, rows["train"])
+    for target in targets:
+        target.encode_all(rows["test"])  # a misspelt label there must not be found out once all is trained
     for sentence in absent_classes(targets, rows):
         log.warning("%s", sentence)
     model = SpeechTuner.assemble(encoder, settings, targets)

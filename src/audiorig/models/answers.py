@@ -78,6 +78,11 @@ class Decision:
         return cls(float(plain.get("threshold", HALF)), scale)
 
 
+def decisions_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Decision]:
+    """What dev decided, target by target, out of the rows of scores.json."""
+    return {row["task"]: Decision.from_dict(row["decision"]) for row in rows if "decision" in row}
+
+
 # ---------------------------------------------------------------------- read
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from audiorig.config import SIDES, InfantCryRun, Run, SpeechTuneRun
 from audiorig.errors import ConfigError, DataError
 from audiorig.files import file_digest, flush_to_disk, read_json, write_json
-from audiorig.models.answers import Decision
+from audiorig.models.answers import Decision, decisions_of
 from audiorig.models.bundle_answers import READING, Bundle, Prediction
 from audiorig.models.bundle_origin import base_weights, find_encoder, portable_record
 from audiorig.models.tuner import SpeechTuner, TunerConfig
@@ -139,7 +139,7 @@ def pack(run: Run, *, model: Path, base: Path, split: Path, scores: Path, traini
         raise ConfigError(f"a run of {run.experiment} tunes nothing to labels: there is no bundle of it")
     record = read_json(training)
     tuned = SpeechTuner.from_pretrained(model)
-    chosen = {row["task"]: Decision.from_dict(row["decision"]) for row in read_json(scores) if "decision" in row}
+    chosen = decisions_of(read_json(scores))
     save_bundle(
         output,
         tuned,

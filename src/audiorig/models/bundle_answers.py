@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audiorig.config import ClipConfig
-from audiorig.data.clips import read_clip
+from audiorig.data.stretches import read_clip
 from audiorig.data.target import Target
 from audiorig.errors import DataError
 from audiorig.models.answers import Decision, answers_of

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from audiorig.config import EncoderConfig
+from audiorig.data.pretrained import made_again
 from audiorig.errors import DataError
 from audiorig.models.encoders.base import SpeechEncoder
 from audiorig.models.encoders.build import build_encoder, load_for_tuning
@@ -85,5 +86,6 @@ def _remedy(record: Mapping[str, Any]) -> str:
     if "run" in record:
         return f"bring the very training that the bundle was made from, results/{record['run']}/model, or {elsewhere}"
     if "hub_id" in record and "checkpoint" not in record:
-        return f"run `snakemake pretrained/{record['name']}/manifest.json` in the project, or {elsewhere}"
+        command = made_again(Path("pretrained") / record["name"], is_seeded=bool(record.get("seeded")))
+        return f"run `{command}` in the project, or {elsewhere}"
     return elsewhere

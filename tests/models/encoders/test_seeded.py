@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from audiorig.config import EncoderConfig, PretrainedConfig, SeededConfig
-from audiorig.data.pretrained import verify
-from audiorig.errors import ConfigError
+from audiorig.data.pretrained import remove_weights, verify
+from audiorig.errors import ConfigError, DataError
 from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.encoders.seeded import make_seeded
 
@@ -35,6 +35,13 @@ ARCHITECTURES = {
     **{"wav2vec2": "Wav2Vec2ForPreTraining", "hubert": "HubertModel", "wavlm": "WavLMModel"},
     "whisper": "WhisperForConditionalGeneration",
 }
+
+
+def test_what_is_missing_is_made_again_by_its_own_rule(tmp_path: Path) -> None:
+    folder = tiny_folder("hubert-group", tmp_path / "m")
+    remove_weights(folder)
+    with pytest.raises(DataError, match=r"model\.safetensors: found no file.*--forcerun seed_pretrained"):
+        verify(folder)
 
 
 @pytest.mark.parametrize("family", CLASSES)

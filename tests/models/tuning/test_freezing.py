@@ -5,7 +5,8 @@ import torch
 
 from audiorig.config import TuningConfig
 from audiorig.errors import ConfigError
-from audiorig.models.tuning.freezing import fixed_names, learning_names, place_of, set_learning
+from audiorig.models.tuning.apply import apply_tuning
+from audiorig.models.tuning.freezing import fixed_names, learning_names, place_of
 
 MODES = [
     ({"learn": "all"}, {"front", 0, 1, 2, "behind"}),
@@ -24,7 +25,7 @@ def test_the_weights_that_learn_are_those_of_the_setting_and_get_gradients(
     encoder, family, tiny, settings, places
 ) -> None:
     has_norm_behind = family in ("wav2vec2-stable", "whisper", "wavemae")
-    set_learning(encoder, TuningConfig(**settings))
+    apply_tuning(encoder, TuningConfig(**settings), 0)
     tiny.encode(encoder).features.square().mean().backward()
     found = {place_of(name, encoder) for name, each in encoder.named_parameters() if each.requires_grad}
     assert found == (places if has_norm_behind else places - {"behind"})
@@ -35,7 +36,7 @@ def test_the_weights_that_learn_are_those_of_the_setting_and_get_gradients(
 
 def test_nothing_learns_of_a_frozen_encoder(encoder) -> None:
     weights = {name: value.clone() for name, value in encoder.state_dict().items()}
-    set_learning(encoder, TuningConfig(learn="nothing"))
+    apply_tuning(encoder, TuningConfig(learn="nothing"), 0)
     assert not any(parameter.requires_grad for parameter in encoder.parameters())
     assert all(torch.equal(weights[name], value) for name, value in encoder.state_dict().items())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from audiorig.config import TuningConfig
-from audiorig.models.tuning.freezing import set_learning
+from audiorig.models.tuning.apply import apply_tuning
 from audiorig.models.tuning.prompts import SoftPrompts, scale_of_frames
 
 
@@ -40,7 +40,7 @@ def test_they_are_brought_to_the_scale_of_the_frames(tiny) -> None:
 def test_a_frozen_encoder_learns_by_them(family, tiny) -> None:
     """They alone learn; the outputs move towards a target that they did not have."""
     encoder = tiny.encoder(family)
-    set_learning(encoder, TuningConfig(learn="nothing"))
+    apply_tuning(encoder, TuningConfig(learn="nothing"), 0)
     prompts = SoftPrompts(4, tiny.WIDTH, seed=0)
     prompts.scale_to(encoder)
     direction = torch.randn(tiny.WIDTH, generator=torch.Generator().manual_seed(3))

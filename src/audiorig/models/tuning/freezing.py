@@ -28,17 +28,6 @@ FIXED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def set_learning(encoder: SpeechEncoder, settings: TuningConfig) -> None:
-    """Set ``requires_grad`` of a plain encoder's parameters, and nothing else.
-
-    Raises:
-        ConfigError: as ``learning_names``.
-    """
-    learning = learning_names(encoder, settings)
-    for name, parameter in encoder.named_parameters():
-        parameter.requires_grad_(name in learning)
-
-
 def learning_names(encoder: SpeechEncoder, settings: TuningConfig) -> set[str]:
     """Names of a plain encoder's parameters that learn.
 
