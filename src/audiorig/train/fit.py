@@ -191,8 +191,18 @@ def export(
     shutil.rmtree(aside, ignore_errors=True)
     model.save_pretrained(aside)
     (aside / "README.md").write_text(card, encoding="utf-8")
+    readable = 0o666 & ~_umask()
+    for path in aside.iterdir():
+        path.chmod(readable)  # safetensors are written for their owner alone
     shutil.rmtree(model_folder, ignore_errors=True)
     os.rename(aside, model_folder)
     weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
     with written_aside(final) as path:
         torch.save({"weights": weights, "config": dict(settings), "provenance": dict(provenance)}, path)
+
+
+def _umask() -> int:
+    """Which rights new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
