@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from audiorig.data.target import Target
 from audiorig.errors import DataError
 from audiorig.evaluate.answers_table import CONTROLS, targets_of, tested, tuned_system
-from audiorig.evaluate.clip_metrics import confusions, mean_errors
-from audiorig.evaluate.clip_scores import AT_ONCE, RECALL, measured, nearest_steps
+from audiorig.evaluate.clip_metrics import mean_errors
+from audiorig.evaluate.clip_scores import AT_ONCE, RECALL, measured
 from audiorig.evaluate.intervals import Floats, Score
 from audiorig.evaluate.shared_draws import SharedDraws, TestSet, joined
 from audiorig.models.answers import Answer
@@ -229,20 +228,3 @@ def join_seeds(predictions: Tables, draws: int = 1000, seed: int = 0) -> list[di
                     beyond = scores.difference("", mine, "", control, metric)
                     rows.append(scores.row("", f"{mine} minus {control}", metric, beyond))
     return rows
-
-
-def summed_confusion(predictions: Tables, target: Target, system: str | None = None) -> NDArray[np.int64]:
-    """Test clips of each true value (rows) that were taken for each value (columns), over all seeds.
-
-    Args:
-        system: the tuned model if not given.
-    """
-    size = target.num_answers
-    total = np.zeros((size, size), dtype=np.int64)
-    for table in predictions.values():
-        rows, answer = tested(table, system or tuned_system(table), target)
-        taken = nearest_steps(target, answer.predicted) if target.kind == "rating" else answer.predicted.astype(int)
-        true = rows["true"].to_numpy(np.int64)
-        if len(true):
-            total += confusions(true, taken, size, np.ones((1, len(true))))[0].astype(np.int64)
-    return total
