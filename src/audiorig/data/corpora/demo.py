@@ -5,7 +5,6 @@ is downloaded, and the same settings give the same files, byte for byte.
 """
 
 import csv
-import multiprocessing
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from audiorig.data.channel import random_channel
 from audiorig.data.corpora.espeak import speak
+from audiorig.data.corpora.generated import in_processes, remove_others
 from audiorig.randomness import keyed_generator
 
 if TYPE_CHECKING:
@@ -219,22 +219,15 @@ def synthesize(settings: "DemoCorpus", root: Path, num_workers: int) -> None:
         RuntimeError: naming the clip that could not be made.
     """
     clips = plan_clips(settings)
-    _remove_others(root, {clip.path for clip in clips})
+    remove_others(root, root.glob("*/voice-*/*.wav"), {clip.path for clip in clips})
     metadata_path = root / "metadata.csv"
     metadata_path.unlink(missing_ok=True)
     for folder in sorted({(root / clip.path).parent for clip in clips}):
         folder.mkdir(parents=True, exist_ok=True)
-    done = _write_clips(clips, root, settings.seed, num_workers)
+    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
     for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
         pass
     _write_metadata(clips, metadata_path)
-
-
-def _remove_others(root: Path, planned: set[str]) -> None:
-    """Delete clips of an earlier, larger plan: the manifest would list them."""
-    for path in root.glob("*/voice-*/*.wav"):
-        if path.relative_to(root).as_posix() not in planned:
-            path.unlink()
 
 
 def _plan_cell(settings: "DemoCorpus", language: str, voice: Voice) -> Iterator[Clip]:
@@ -293,16 +286,6 @@ def trim_silence(samples: npt.NDArray[np.int16], sample_rate_hz: int) -> npt.NDA
         return samples
     margin = round(MARGIN_SEC * sample_rate_hz)
     return samples[max(loud[0] - margin, 0) : loud[-1] + 1 + margin]
-
-
-def _write_clips(clips: list[Clip], root: Path, seed: int, num_workers: int) -> Iterator[None]:
-    write = partial(_write_clip, root=root, seed=seed)
-    if num_workers <= 1:
-        yield from map(write, clips)
-        return
-    # Not fork: the parent may hold threads of torch, and a lock held by one is copied held.
-    with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
-        yield from pool.imap_unordered(write, clips, chunksize=8)
 
 
 def _write_clip(clip: Clip, root: Path, seed: int) -> None:

@@ -6,9 +6,8 @@ files, byte for byte.
 """
 
 import csv
-import multiprocessing
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -18,6 +17,7 @@ import soundfile
 from tqdm import tqdm
 
 from audiorig.data.corpora.cry_synthesis import SAMPLE_RATE_HZ, Cause, Infant, draw_infant, render_cry
+from audiorig.data.corpora.generated import in_processes, remove_others
 from audiorig.files import written_aside
 from audiorig.randomness import keyed_generator
 
@@ -115,10 +115,11 @@ def synthesize(settings: "DemoCriesCorpus", root: Path, num_workers: int) -> Non
     """
     clips = plan_clips(settings)
     (root / METADATA).unlink(missing_ok=True)
-    _remove_others(root, {clip.path for clip in clips})
+    remove_others(root, root.glob("infant-*/cry-*.wav"), {clip.path for clip in clips})
     for folder in sorted({(root / clip.path).parent for clip in clips}):
         folder.mkdir(parents=True, exist_ok=True)
-    for _ in tqdm(_write_clips(clips, root, settings.seed, num_workers), total=len(clips), desc="synthesize"):
+    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
+    for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
         pass
     with written_aside(root / METADATA) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -130,23 +131,6 @@ def _takes(given: Counter[Cause], main: Cause, cause: Cause) -> bool:
     """Whether an infant may give one more clip for a reason that is not its main one."""
     has_room = len(given) < MOST_REASONS or cause in given
     return cause != main and has_room and given[cause] + 1 < given[main]
-
-
-def _remove_others(root: Path, planned: set[str]) -> None:
-    """Delete clips of an earlier, larger plan: the manifest would list them."""
-    for path in root.glob("infant-*/cry-*.wav"):
-        if path.relative_to(root).as_posix() not in planned:
-            path.unlink()
-
-
-def _write_clips(clips: list[Clip], root: Path, seed: int, num_workers: int) -> Iterator[None]:
-    write = partial(_write_clip, root=root, seed=seed)
-    if num_workers <= 1:
-        yield from map(write, clips)
-        return
-    # Not fork: the parent may hold threads of torch, and a lock held by one is copied held.
-    with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
-        yield from pool.imap_unordered(write, clips, chunksize=8)
 
 
 def _write_clip(clip: Clip, root: Path, seed: int) -> None:

@@ -6,8 +6,6 @@ for byte.
 """
 
 import csv
-import multiprocessing
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ from tqdm import tqdm
 from audiorig.data.channel import LOWEST_FREQUENCY_HZ, draw_gain_db
 from audiorig.data.corpora.demo import SENTENCES, VOICES, Side, Voice, trim_silence
 from audiorig.data.corpora.espeak import speak
+from audiorig.data.corpora.generated import in_processes, remove_others
 from audiorig.files import written_aside
 from audiorig.randomness import keyed_generator
 
@@ -151,10 +150,10 @@ def synthesize(settings: "DemoRatingsCorpus", root: Path, num_workers: int) -> N
     """
     clips = plan_clips(settings)
     (root / METADATA).unlink(missing_ok=True)
-    _remove_others(root, {clip.path for clip in clips})
+    remove_others(root, root.glob("voice-*/clip-*.wav"), {clip.path for clip in clips})
     for folder in sorted({(root / clip.path).parent for clip in clips}):
         folder.mkdir(parents=True, exist_ok=True)
-    done = _write_clips(clips, root, settings.seed, num_workers)
+    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
     for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
         pass
     with written_aside(root / METADATA) as aside, aside.open("w", newline="", encoding="utf-8") as file:
@@ -217,23 +216,6 @@ def _record(speech: FloatArray, level_db: float, generator: np.random.Generator)
     from_ends = np.minimum(np.arange(len(speech)), np.arange(len(speech))[::-1])
     recorded: FloatArray = voice * np.minimum(1, from_ends / (FADE_SEC * SAMPLE_RATE_HZ)) + noise
     return np.clip(recorded, -PEAK, PEAK)
-
-
-def _remove_others(root: Path, planned: set[str]) -> None:
-    """Delete clips of an earlier, larger plan: the manifest would list them."""
-    for path in root.glob("voice-*/clip-*.wav"):
-        if path.relative_to(root).as_posix() not in planned:
-            path.unlink()
-
-
-def _write_clips(clips: list[Clip], root: Path, seed: int, num_workers: int) -> Iterator[None]:
-    write = partial(_write_clip, root=root, seed=seed)
-    if num_workers <= 1:
-        yield from map(write, clips)
-        return
-    # Not fork: the parent may hold threads of torch, and a lock held by one is copied held.
-    with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
-        yield from pool.imap_unordered(write, clips, chunksize=8)
 
 
 def _write_clip(clip: Clip, root: Path, seed: int) -> None:

@@ -6,9 +6,8 @@ give the same files, byte for byte.
 """
 
 import csv
-import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ import soundfile
 from tqdm import tqdm
 
 from audiorig.data.corpora.demo import Side
+from audiorig.data.corpora.generated import in_processes, remove_others
 from audiorig.data.corpora.home_scene import Stretch, record_scene
 from audiorig.data.corpora.home_voices import Home
 from audiorig.files import written_aside
@@ -150,11 +150,14 @@ def synthesize(settings: "HomeDemoCorpus", root: Path, num_workers: int) -> None
     """
     recordings = plan_recordings(settings)
     (root / METADATA).unlink(missing_ok=True)
-    _remove_others(root, {recording.path for recording in recordings})
+    audio = [path for path in root.glob("home-*/*.*") if path.suffix in (".wav", ".flac")]
+    remove_others(root, audio, {recording.path for recording in recordings})
     for recording in recordings:
         (root / recording.path).parent.mkdir(parents=True, exist_ok=True)
     annotations: dict[str, list[Annotation]] = {}
-    done = _write_recordings(recordings, root, settings.seed, num_workers)
+    longest_first = sorted(recordings, key=lambda recording: recording.num_values, reverse=True)
+    write = partial(_write_recording, root=root, seed=settings.seed)
+    done = in_processes(write, longest_first, num_workers, chunksize=1)
     for path, rows in tqdm(done, total=len(recordings), desc="synthesize", unit="recording"):
         annotations[path] = rows
     _write_table([row for recording in recordings for row in annotations[recording.path]], root / ANNOTATIONS)
@@ -166,26 +169,6 @@ def describe(recording: Recording) -> Metadata:
     home = recording.home
     device = f"{home.sample_rate_hz}-Hz-{'stereo' if home.channels == 2 else 'mono'}"
     return Metadata(recording.path, home.name, home.side, home.language, device, recording.defect)
-
-
-def _remove_others(root: Path, planned: set[str]) -> None:
-    """Delete recordings of an earlier, larger plan: the manifest would list them."""
-    for path in root.glob("home-*/*.*"):
-        if path.suffix in (".wav", ".flac") and path.relative_to(root).as_posix() not in planned:
-            path.unlink()
-
-
-def _write_recordings(
-    recordings: Sequence[Recording], root: Path, seed: int, num_workers: int
-) -> Iterator[tuple[str, list[Annotation]]]:
-    write = partial(_write_recording, root=root, seed=seed)
-    if num_workers <= 1:
-        yield from map(write, recordings)
-        return
-    longest_first = sorted(recordings, key=lambda recording: recording.num_values, reverse=True)
-    # Not fork: the parent may hold threads of torch, and a lock held by one is copied held.
-    with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
-        yield from pool.imap_unordered(write, longest_first)
 
 
 def _write_recording(recording: Recording, root: Path, seed: int) -> tuple[str, list[Annotation]]:
