@@ -9,11 +9,10 @@ from transformers.utils import logging as transformers_logging
 
 from audiorig.data.pretrained import MANIFEST, verify
 from audiorig.errors import DataError
-from audiorig.files import read_json
 from audiorig.models.encoders.convolutional import NETWORKS, ConvolutionalEncoder
 from audiorig.models.encoders.weights import Stored, fill, stored_in_folder
 from audiorig.models.encoders.whisper import HOP, WINDOW, WhisperEncoder
-from audiorig.models.wav2vec2.checkpoint import CONFIG, PREPROCESSOR, one_line, read_preprocessor
+from audiorig.models.wav2vec2.checkpoint import CONFIG, PREPROCESSOR, one_line, read_preprocessor, read_settings
 from audiorig.randomness import random_state_fence
 
 MASK_VECTOR = "masked_spec_embed"
@@ -53,7 +52,7 @@ def whisper(folder: Path, config: WhisperConfig, stored: Stored, where: Path, pa
         DataError: if its mel spectrogram is another than that of the published models.
     """
     path = folder / PREPROCESSOR
-    preprocessor = _read(path)
+    preprocessor = read_settings(path)
     for name, value in {**WHISPER_INPUT, "feature_size": config.num_mel_bins}.items():
         if (found := preprocessor.get(name, value)) != value:
             raise DataError(f"{path}: {name} is {found!r}, expected {value!r} as in published models")
@@ -73,7 +72,7 @@ def read_settings(folder: Path, families: tuple[str, ...]) -> Any:
     if (folder / MANIFEST).is_file():
         verify(folder)
     path = folder / CONFIG
-    content = _read(path)
+    content = read_settings(path)
     if (kind := content.get("model_type")) not in families:
         raise DataError(f"{path}: model_type is {kind!r}, expected {' or '.join(map(repr, families))}")
     try:
@@ -88,15 +87,3 @@ def read_settings(folder: Path, families: tuple[str, ...]) -> Any:
             "without"
         )
     return config
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({one_line(error)}): expected the folder of a published model, with {path.name}"
-        ) from None
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: found a {type(content).__name__}, expected an object of settings")
-    return content
