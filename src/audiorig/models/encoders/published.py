@@ -12,7 +12,7 @@ from audiorig.errors import DataError
 from audiorig.models.encoders.convolutional import NETWORKS, ConvolutionalEncoder
 from audiorig.models.encoders.weights import Stored, fill, stored_in_folder
 from audiorig.models.encoders.whisper import HOP, WINDOW, WhisperEncoder
-from audiorig.models.wav2vec2.checkpoint import CONFIG, PREPROCESSOR, one_line, read_preprocessor, read_settings
+from audiorig.models.wav2vec2.checkpoint import CONFIG, PREPROCESSOR, one_line, read_object, read_preprocessor
 from audiorig.randomness import random_state_fence
 
 MASK_VECTOR = "masked_spec_embed"
@@ -52,7 +52,7 @@ def whisper(folder: Path, config: WhisperConfig, stored: Stored, where: Path, pa
         DataError: if its mel spectrogram is another than that of the published models.
     """
     path = folder / PREPROCESSOR
-    preprocessor = read_settings(path)
+    preprocessor = read_object(path)
     for name, value in {**WHISPER_INPUT, "feature_size": config.num_mel_bins}.items():
         if (found := preprocessor.get(name, value)) != value:
             raise DataError(f"{path}: {name} is {found!r}, expected {value!r} as in published models")
@@ -72,7 +72,7 @@ def read_settings(folder: Path, families: tuple[str, ...]) -> Any:
     if (folder / MANIFEST).is_file():
         verify(folder)
     path = folder / CONFIG
-    content = read_settings(path)
+    content = read_object(path)
     if (kind := content.get("model_type")) not in families:
         raise DataError(f"{path}: model_type is {kind!r}, expected {' or '.join(map(repr, families))}")
     try:

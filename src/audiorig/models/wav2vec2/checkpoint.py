@@ -105,7 +105,7 @@ def read_config(folder: Path) -> Wav2Vec2Config:
     Raises:
         DataError: otherwise.
     """
-    content = read_settings(folder / CONFIG)
+    content = read_object(folder / CONFIG)
     if (kind := content.get("model_type")) != Wav2Vec2Config.model_type:
         raise DataError(
             f"{folder / CONFIG}: model_type is {kind!r}, expected 'wav2vec2': other families have another task or "
@@ -130,7 +130,7 @@ def read_preprocessor(folder: Path, sample_rate_hz: int | None = None) -> dict[s
     Raises:
         DataError: if it does not say, or wants another rate.
     """
-    content = read_settings(folder / PREPROCESSOR)
+    content = read_object(folder / PREPROCESSOR)
     for name, kind in (("sampling_rate", int), ("do_normalize", bool)):
         if not isinstance(content.get(name), kind):
             raise DataError(
@@ -209,7 +209,7 @@ def _renew_quantizer(model: Wav2Vec2Pretrainer) -> None:
     model.load_state_dict({name: fresh[name] for name in QUANTIZER}, strict=False)
 
 
-def read_settings(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """One of a published folder's JSON files.
 
     Raises:
