@@ -150,3 +150,16 @@ def test_a_rating_that_dev_cannot_scale_is_told_before_the_training(inputs: Inpu
     build_tuning(ranked, inputs)
     with pytest.raises(DataError, match=r"'effort' is only ranked, .* dev side, which has 0 different ratings"):
         build_tuning(ranked, other)
+
+
+def test_vectors_are_standardised_by_the_training_side_whatever_was_drawn_before(inputs: Inputs) -> None:
+    run = settings_of(head={"standardize": True})
+    first = build(run, inputs).model
+    torch.manual_seed(123)
+    again = build(run, inputs).model
+    assert torch.equal(first.heads.center, again.heads.center)
+    assert torch.equal(first.heads.scale, again.heads.scale)
+    assert first.heads.center.abs().max() > 0 and (first.heads.scale > 0).all()
+    plain = build(settings_of(), inputs).model
+    plain_encoder, encoder = plain.encoder.state_dict(), first.encoder.state_dict()
+    assert all(torch.equal(plain_encoder[name], encoder[name]) for name in plain_encoder)

@@ -87,3 +87,25 @@ def test_dropout_stands_before_each_layer() -> None:
     torch.manual_seed(0)
     assert not torch.equal(built(vectors)["a"], built(vectors)["a"])
     assert torch.equal(built.eval()(vectors)["a"], built(vectors)["a"])
+
+
+def test_standardised_vectors_have_mean_zero_and_deviation_one() -> None:
+    heads = Heads(HeadConfig(standardize=True, dropout=0.0), 3, {"a": 2}, seed=0)
+    vectors = torch.tensor([[5.0, 1e3, 7.0], [5.1, 1e3, 9.0], [5.2, 1e3, 5.0]])
+    heads.standardize_by(vectors)
+    brought = (vectors - heads.center) / heads.scale
+    assert brought[:, 0].mean().item() == pytest.approx(0, abs=1e-4)
+    assert brought[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-3)
+    assert (brought[:, 1] == 0).all()  # a number that never differs says nothing
+    expected = heads.heads[0](brought)
+    assert torch.equal(heads(vectors)["a"], expected)
+
+
+def test_the_scale_is_kept_with_the_weights_and_absent_without_the_setting() -> None:
+    heads = Heads(HeadConfig(standardize=True), 3, {"a": 2}, seed=0)
+    heads.standardize_by(torch.randn(8, 3, generator=torch.Generator().manual_seed(0)))
+    other = Heads(HeadConfig(standardize=True), 3, {"a": 2}, seed=1)
+    other.load_state_dict(heads.state_dict())
+    assert torch.equal(other.scale, heads.scale) and torch.equal(other.center, heads.center)
+    plain = Heads(HeadConfig(), 3, {"a": 2}, seed=0)
+    assert "center" not in plain.state_dict() and plain.scale is None

@@ -139,6 +139,11 @@ class HeadConfig(Section):
     hidden: int = Field(0, ge=0, description="Width of the hidden layer; as wide as the vector if 0.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Dropout before each layer (final_dropout).")
     separate: bool = Field(False, description="A head for each target; else they share one.")
+    standardize: bool = Field(
+        False,
+        description="Bring each number of the vector to mean 0 and deviation 1, measured once on clips of the training "
+        "side before training: what is pooled of a frozen encoder differs little between clips.",
+    )
 
     @model_validator(mode="after")
     def _width_is_of_a_layer(self) -> "HeadConfig":

@@ -19,6 +19,7 @@ from audiorig.data.replaced import ReplacedClips
 from audiorig.data.targets import Target, absent_classes, resolve_targets, value_counts
 from audiorig.errors import ConfigError, DataError
 from audiorig.experiments.inputs import Inputs
+from audiorig.experiments.vector_scale import measure_vector_scale
 from audiorig.models.encoders.build import load_for_tuning
 from audiorig.models.encoders.record import encoder_record, weights_digest
 from audiorig.models.tuner import SpeechTuner
@@ -52,9 +53,10 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
     model = SpeechTuner.assemble(encoder, settings, targets)
     _check_scales(model.targets, rows["dev"])
     torch.manual_seed(settings.seed)  # dropout
-    clips = {
-        side: ClipDataset(
-            inputs.split / f"{side}.arrow",
+
+    def clips_of(arrow: str, side: Literal["train", "dev"]) -> ClipDataset:
+        return ClipDataset(
+            inputs.split / arrow,
             inputs.audio or inputs.root,
             settings.data,
             targets,
@@ -63,8 +65,10 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
             side=side,
             shortest=encoder.shortest,
         )
-        for side in SIDES
-    }
+
+    clips = {side: clips_of(f"{side}.arrow", side) for side in SIDES}
+    if settings.head.standardize:
+        measure_vector_scale(model, clips_of("train.arrow", "dev"), settings.seed)
     collate = ClipCollate()
 
     def two_clips() -> dict[str, Tensor]:

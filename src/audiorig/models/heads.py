@@ -57,6 +57,7 @@ class Heads(nn.Module):
 
     Attributes:
         heads: the one, or those of the targets in their order.
+        center, scale: (D',) what vectors are brought to mean 0 and deviation 1 by; None if they are taken as they are.
     """
 
     def __init__(self, settings: HeadConfig, width: int, outputs: Mapping[str, int], seed: int) -> None:
@@ -64,13 +65,26 @@ class Heads(nn.Module):
         self.outputs = dict(outputs)
         parts = self.outputs if settings.separate else {"all targets": sum(self.outputs.values())}
         self.is_separate = settings.separate
+        self.center: Tensor | None
+        self.scale: Tensor | None
+        self.register_buffer("center", torch.zeros(width) if settings.standardize else None)
+        self.register_buffer("scale", torch.ones(width) if settings.standardize else None)
         # In a list: a target's name may hold a dot, which the name of a module may not.
         self.heads = nn.ModuleList(
             Head(settings, width, num_outputs, ("head", seed, name)) for name, num_outputs in parts.items()
         )
 
+    def standardize_by(self, vectors: Tensor) -> None:
+        """Measure center and scale on vectors (n, D') of the training side. A number that never differs is left out."""
+        assert self.center is not None and self.scale is not None
+        deviation, center = torch.std_mean(vectors.double(), dim=0, correction=0)
+        self.center.copy_(center)
+        self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.inf))
+
     def forward(self, vectors: Tensor) -> dict[str, Tensor]:
         """Vectors (B, D') to logits (B, O) of each target, by its name."""
+        if self.center is not None and self.scale is not None:
+            vectors = (vectors - self.center) / self.scale
         if self.is_separate:
             found = [head(vectors) for head in self.heads]
         else:

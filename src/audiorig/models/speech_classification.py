@@ -231,6 +231,7 @@ def _check_shape(model: SpeechTuner) -> None:
         "it has soft prompts": model.prompts is not None,
         f"it pools by {model.pooling.kind}, not by {', '.join(POOLING_MODES)}": model.pooling.kind not in POOLING_MODES,
         "it pools several layers": model.pooling.layer_scores is not None,
+        "its vectors are standardised": model.heads.center is not None,
         f"its head is linear or narrow, not an mlp of width {width}": head.dense is None
         or head.dense.out_features != width,
         f"it has {len(kinds)} targets ({', '.join(kinds)}), not one class": kinds != ["class"],
