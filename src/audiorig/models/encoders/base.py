@@ -1,5 +1,6 @@
 """What a speech encoder of any family offers to whoever tunes it."""
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from audiorig.models.outputs import EncoderOutput
 MOST_SAMPLES = 1 << 24  # no network's frame takes as many
 
 
-class SpeechEncoder(nn.Module):
+class SpeechEncoder(nn.Module, ABC):
     """An ``AudioEncoder`` that can be tuned: a network, how it wants its input, and what it is made of.
 
     Nothing in it depends on the other items of a batch, and nothing is drawn at random but dropout:
@@ -40,9 +41,9 @@ class SpeechEncoder(nn.Module):
     num_frames: Callable[[int], int]
 
     @property
+    @abstractmethod
     def sample_rate_hz(self) -> int:
         """Rate of the waveforms that it takes."""
-        raise NotImplementedError
 
     @property
     def shortest(self) -> int:
@@ -50,15 +51,16 @@ class SpeechEncoder(nn.Module):
         return bisect_left(range(MOST_SAMPLES), 1, key=self.num_frames)
 
     @property
+    @abstractmethod
     def block_names(self) -> tuple[str, ...]:
         """The blocks of the trunk, in order, as names of modules."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def front_names(self) -> tuple[str, ...]:
         """Modules before the first block: convolutions, projection, positions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, waveform: Tensor, lengths: Tensor, prompts: Tensor | None = None) -> EncoderOutput:
         """Features of a padded batch; gradients flow through all of it.
 
@@ -72,15 +74,14 @@ class SpeechEncoder(nn.Module):
             Features (B, N, D), zero in padding; ``layers`` are what enters the first block, then the
             output of each.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def description(self) -> dict[str, Any]:
         """All that ``build.build_encoder`` needs to make the same network, in terms of JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def untrained(self, seed: int) -> "SpeechEncoder":
         """The same network with weights as at the start of a training."""
-        raise NotImplementedError
 
 
 def padding_of(counts: list[int], num_frames: int, device: torch.device) -> Tensor:
