@@ -21,7 +21,7 @@ from audiorig.errors import ConfigError, DataError
 from audiorig.experiments.inputs import Inputs
 from audiorig.experiments.vector_scale import measure_vector_scale
 from audiorig.models.encoders.build import load_for_tuning
-from audiorig.models.encoders.record import encoder_record, weights_digest
+from audiorig.models.encoders.record import encoder_record
 from audiorig.models.tuner import SpeechTuner
 from audiorig.train import ranks
 from audiorig.train.experiment import Experiment
@@ -75,6 +75,7 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
         batch = collate([clips["dev"][0, item] for item in range(min(GATE_CLIPS, len(clips["dev"])))])
         return {name: batch[name] for name in ("waveform", "lengths")}
 
+    base = encoder_record(settings.encoder, inputs.pretrained, inputs.checkpoint)
     return Experiment(
         model=model,
         train_dataset=clips["train"],
@@ -82,9 +83,9 @@ def build(settings: TuningRun, inputs: Inputs) -> Experiment:
         collate=collate,
         collate_dev=collate,
         item_sec=settings.data.max_sec,
-        fingerprint=_fingerprint(settings, inputs),
+        fingerprint=_fingerprint(settings, inputs, base["weights_sha256"]),
         about={
-            "base": encoder_record(settings.encoder, inputs.pretrained, inputs.checkpoint),
+            "base": base,
             "num_learning": sum(each.numel() for each in model.parameters() if each.requires_grad),
         },
         # A class or a head of its own may have no label in the first steps.
@@ -113,11 +114,10 @@ def _answers(model: SpeechTuner, batch: dict[str, Tensor]) -> Tensor:
     return torch.cat([logits[name] for name in sorted(logits)], dim=-1)
 
 
-def _fingerprint(settings: TuningRun, inputs: Inputs) -> dict[str, Any]:
-    assert inputs.pretrained is not None
+def _fingerprint(settings: TuningRun, inputs: Inputs, weights_sha256: str | dict[str, str]) -> dict[str, Any]:
     sections = ("data", "encoder", "tuning", "pooling", "head", "targets", "groups", "use", "losses")
     return {
         **settings.model_dump(mode="json", include=set(sections)),
         **inputs.split_digests(settings.train),
-        "base_sha256": weights_digest(inputs.pretrained, inputs.checkpoint),
+        "base_sha256": weights_sha256,
     }

@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from audiorig.data.channel import random_channel
 from audiorig.data.corpora.espeak import speak
-from audiorig.data.corpora.generated import in_processes, remove_others
+from audiorig.data.corpora.generated import write_clips
 from audiorig.randomness import keyed_generator
 
 if TYPE_CHECKING:
@@ -219,14 +218,10 @@ def synthesize(settings: "DemoCorpus", root: Path, num_workers: int) -> None:
         RuntimeError: naming the clip that could not be made.
     """
     clips = plan_clips(settings)
-    remove_others(root, root.glob("*/voice-*/*.wav"), {clip.path for clip in clips})
     metadata_path = root / "metadata.csv"
     metadata_path.unlink(missing_ok=True)
-    for folder in sorted({(root / clip.path).parent for clip in clips}):
-        folder.mkdir(parents=True, exist_ok=True)
-    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
-    for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
-        pass
+    write = partial(_write_clip, root=root, seed=settings.seed)
+    write_clips(write, {clip.path: clip for clip in clips}, root, root.glob("*/voice-*/*.wav"), num_workers)
     _write_metadata(clips, metadata_path)
 
 

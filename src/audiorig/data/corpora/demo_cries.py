@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from audiorig.data.corpora.cry_synthesis import SAMPLE_RATE_HZ, Cause, Infant, draw_infant, render_cry
-from audiorig.data.corpora.generated import in_processes, remove_others
+from audiorig.data.corpora.generated import write_clips
 from audiorig.files import written_aside
 from audiorig.randomness import keyed_generator
 
@@ -115,12 +114,8 @@ def synthesize(settings: "DemoCriesCorpus", root: Path, num_workers: int) -> Non
     """
     clips = plan_clips(settings)
     (root / METADATA).unlink(missing_ok=True)
-    remove_others(root, root.glob("infant-*/cry-*.wav"), {clip.path for clip in clips})
-    for folder in sorted({(root / clip.path).parent for clip in clips}):
-        folder.mkdir(parents=True, exist_ok=True)
-    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
-    for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
-        pass
+    write = partial(_write_clip, root=root, seed=settings.seed)
+    write_clips(write, {clip.path: clip for clip in clips}, root, root.glob("infant-*/cry-*.wav"), num_workers)
     with written_aside(root / METADATA) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -16,12 +16,11 @@ import numpy.typing as npt
 import scipy.fft
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from audiorig.data.channel import LOWEST_FREQUENCY_HZ, draw_gain_db
 from audiorig.data.corpora.demo import SENTENCES, VOICES, Side, Voice, trim_silence
 from audiorig.data.corpora.espeak import speak
-from audiorig.data.corpora.generated import in_processes, remove_others
+from audiorig.data.corpora.generated import write_clips
 from audiorig.files import written_aside
 from audiorig.randomness import keyed_generator
 
@@ -150,12 +149,8 @@ def synthesize(settings: "DemoRatingsCorpus", root: Path, num_workers: int) -> N
     """
     clips = plan_clips(settings)
     (root / METADATA).unlink(missing_ok=True)
-    remove_others(root, root.glob("voice-*/clip-*.wav"), {clip.path for clip in clips})
-    for folder in sorted({(root / clip.path).parent for clip in clips}):
-        folder.mkdir(parents=True, exist_ok=True)
-    done = in_processes(partial(_write_clip, root=root, seed=settings.seed), clips, num_workers)
-    for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
-        pass
+    write = partial(_write_clip, root=root, seed=settings.seed)
+    write_clips(write, {clip.path: clip for clip in clips}, root, root.glob("voice-*/clip-*.wav"), num_workers)
     with written_aside(root / METADATA) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(Metadata.__annotations__), lineterminator="\n")
         writer.writeheader()

@@ -1,9 +1,11 @@
 """What all generated corpora do: render clips in several processes, and delete those of an earlier plan."""
 
 import multiprocessing
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,6 +25,23 @@ def in_processes(
     # Not fork: the parent may hold threads of torch, and a lock held by one is copied held.
     with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
         yield from pool.imap_unordered(work, items, chunksize=chunksize)
+
+
+def write_clips(
+    write: Callable[[Item], None], clips: Mapping[str, Item], root: Path, old: Iterable[Path], num_workers: int
+) -> None:
+    """Write all clips of a plan, in folders that are made for them, and show how far it is.
+
+    Args:
+        clips: by their paths below root.
+        old: files below root that an earlier plan may have made; those that are not planned are deleted.
+    """
+    remove_others(root, old, clips)
+    for folder in sorted({(root / path).parent for path in clips}):
+        folder.mkdir(parents=True, exist_ok=True)
+    done = in_processes(write, list(clips.values()), num_workers)
+    for _ in tqdm(done, total=len(clips), desc="synthesize", unit="clip"):
+        pass
 
 
 def remove_others(root: Path, found: Iterable[Path], planned: Collection[str]) -> None:
