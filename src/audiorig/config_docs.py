@@ -12,18 +12,24 @@ from pydantic_core import PydanticUndefined
 from audiorig.config import (
     AblationConfig,
     AnyRun,
+    Audio2EdaRun,
     Case,
+    CnnDecoderConfig,
     Corpus,
     CriesCorpus,
+    DatasetConfig,
     DemoCorpus,
     DemoCriesCorpus,
+    DemoEdaCorpus,
     DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
     HomeDemoCorpus,
     HomeWav2Vec2Run,
+    ListenersCorpus,
     LossConfig,
+    LstmDecoderConfig,
     PretrainedConfig,
     ProbeTask,
     Run,
@@ -31,8 +37,11 @@ from audiorig.config import (
     SeededConfig,
     SplitConfig,
     TargetConfig,
+    TransformerDecoderConfig,
+    TransformerEncoderConfig,
     TuningRun,
     WaveMAERun,
+    WaveNetConfig,
 )
 
 HEAD = """# Settings
@@ -103,6 +112,17 @@ def readme() -> str:
         "",
         leave_out=tuple(AnyRun.model_fields),
     )
+    parts += _table(
+        "A run from music to skin conductance (`experiment: audio2eda`; other keys as above)",
+        Audio2EdaRun,
+        "",
+        leave_out=tuple(AnyRun.model_fields),
+    )
+    parts += _table("An encoder of songs (`model.encoder`, `kind: wavenet`)", WaveNetConfig, "")
+    parts += _table("An encoder of songs (`model.encoder`, `kind: transformer`)", TransformerEncoderConfig, "")
+    parts += _table("A decoder of traces (`model.decoder`, `kind: cnn`)", CnnDecoderConfig, "")
+    parts += _table("A decoder of traces (`model.decoder`, `kind: lstm`)", LstmDecoderConfig, "")
+    parts += _table("A decoder of traces (`model.decoder`, `kind: transformer`)", TransformerDecoderConfig, "")
     parts += _table("A target (`targets.NAME`)", TargetConfig, "")
     parts += _table("A term of the loss (an entry of `losses`)", LossConfig, "")
     parts += _table("A probe task (`probe.tasks.NAME`)", ProbeTask, "")
@@ -114,6 +134,9 @@ def readme() -> str:
     parts += _table("A corpus of kind `cries`", CriesCorpus, "")
     parts += _table("A corpus of kind `demo-cries`", DemoCriesCorpus, "")
     parts += _table("A corpus of kind `demo-ratings`", DemoRatingsCorpus, "")
+    parts += _table("A corpus of kind `listeners`", ListenersCorpus, "")
+    parts += _table("A dataset of it (`datasets.NAME`)", DatasetConfig, "")
+    parts += _table("A corpus of kind `demo-eda`", DemoEdaCorpus, "")
     parts += _table("A split (`splits.NAME` of a corpus)", SplitConfig, "")
     parts += _table("An ablation (`config/ablations/NAME.yaml`)", AblationConfig, "")
     parts += _table("A case (`cases.NAME` of an ablation, `ladder.NAME` of a run)", Case, "")
@@ -153,6 +176,8 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
             shown = "required"
         elif name in ("width", "depth") and default == 0:
             shown = "from `size`"
+        elif isinstance(default, Section):
+            shown = f"`{{kind: {getattr(default, 'kind', '')}}}`"
         else:
             shown = f"`{json.dumps(default)}`"
         text = ", ".join([_type_name(kind), *bounds]).replace("|", "\\|")

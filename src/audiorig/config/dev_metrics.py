@@ -7,6 +7,7 @@ highest loss would be the worst model, and nobody would see it in the log.
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from audiorig.config.eda import MEASURES, Measure
 from audiorig.config.targets import LossConfig, TargetConfig, term_names
 from audiorig.config.train import SelectionConfig
 
@@ -36,7 +37,17 @@ def check_selection(
     """Raise ValueError if dev gives no such metric, or the better end of it is the other one."""
     known, metric = dev_metrics(targets, losses), selection.metric
     is_recall = any(metric.startswith(f"recall_{name}_") for name in targets)
-    mode = "max" if is_recall else known.get(metric)
+    _check_mode(selection, {**known, metric: "max"} if is_recall else known)
+
+
+def check_trace_selection(selection: SelectionConfig, loss: str, measures: Sequence[Measure]) -> None:
+    """The same of predicted traces: dev gives the loss, as ``total`` too, and the measures of ``monitor.dev``."""
+    of_loss: dict[str, Mode] = dict.fromkeys(("total", loss), "min")
+    _check_mode(selection, of_loss | {name: MEASURES[name] for name in measures})
+
+
+def _check_mode(selection: SelectionConfig, known: Mapping[str, Mode]) -> None:
+    metric, mode = selection.metric, known.get(selection.metric)
     if mode is None:
         raise ValueError(f"train.selection.metric: dev gives no {metric!r}; take one of {', '.join(known)}")
     if mode != selection.mode:

@@ -5,11 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from audiorig.config.base import Name, Section
-from audiorig.config.dev_metrics import check_selection
+from audiorig.config.dev_metrics import check_selection, check_trace_selection
+from audiorig.config.eda import EdaConfig, EdaLossConfig, MfccConfig, MonitorConfig, SongConfig, TraceScoreConfig
+from audiorig.config.eda_model import EdaModelConfig
 from audiorig.config.probe import ProbeConfig
 from audiorig.config.sweeps import Case
 from audiorig.config.targets import LOSS_OF, LOSSES_FOR, LossConfig, TargetConfig
-from audiorig.config.train import TrainConfig
+from audiorig.config.train import LogConfig, TrainConfig
 from audiorig.config.tuning import ClipConfig, EncoderConfig, HeadConfig, PoolingConfig, ScoreConfig, TuningConfig
 from audiorig.config.wav2vec2 import HubConfig, LongCropConfig, Wav2Vec2TrainingConfig
 from audiorig.config.wavemae import DataConfig, PitchConfig, SpectrogramConfig, TeacherConfig, WaveMAEModelConfig
@@ -34,6 +36,7 @@ class AnyRun(Section):
         (), description="Several seeds: each is trained in results/{run}/seed-{k}, and the report joins them."
     )
     train: TrainConfig = TrainConfig()
+    log: LogConfig = LogConfig()
     probe: ProbeConfig = ProbeConfig()
     report: ReportConfig = ReportConfig()
     hub: HubConfig = HubConfig()
@@ -59,7 +62,7 @@ class WaveMAERun(AnyRun):
     stages: ClassVar[dict[str, tuple[str, ...]]] = {
         "data": ("data", "spectrogram"),
         "features": ("pitch", "teacher"),
-        "train": ("seed", "data", "spectrogram", "pitch", "teacher", "model", "train"),
+        "train": ("seed", "data", "spectrogram", "pitch", "teacher", "model", "train", "log"),
         "probe": ("probe",),
         "report": ("achieves", "report"),
         "publish": ("hub",),
@@ -86,7 +89,7 @@ class HomeWav2Vec2Run(AnyRun):
     stages: ClassVar[dict[str, tuple[str, ...]]] = {
         "data": ("data",),
         "features": (),
-        "train": ("seed", "data", "model", "train"),
+        "train": ("seed", "data", "model", "train", "log"),
         "probe": ("probe",),
         "report": ("achieves", "report"),
         "publish": ("hub",),
@@ -196,8 +199,70 @@ class InfantCryRun(TuningRun):
     experiment: Literal["infantcry"] = Field(description="Which experiment this is.")
 
 
+class Audio2EdaRun(AnyRun):
+    """One run that predicts listeners' skin conductance from what they hear."""
+
+    experiment: Literal["audio2eda"] = Field(description="Which experiment this is.")
+    data: SongConfig
+    audio: MfccConfig = MfccConfig()
+    eda: EdaConfig = EdaConfig()
+    model: EdaModelConfig = EdaModelConfig()
+    loss: EdaLossConfig = EdaLossConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    score: TraceScoreConfig = TraceScoreConfig()
+
+    stages: ClassVar[dict[str, tuple[str, ...]]] = {
+        "data": ("data", "audio", "eda"),
+        "features": ("audio", "eda"),
+        "train": ("seed", "data", "audio", "eda", "model", "loss", "monitor", "train", "log"),
+        "probe": ("data", "audio", "eda", "score"),
+        "report": ("achieves", "report"),
+        "publish": ("hub",),
+    }
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames of the predicted trace a second."""
+        return self.eda.frame_rate_hz(self.audio)
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames of the audio's features for each of the trace; those of other rates are interpolated."""
+        return max(1, round(self.audio.frame_rate_hz / self.frame_rate_hz))
+
+    @model_validator(mode="after")
+    def _rates_fit(self) -> "Audio2EdaRun":
+        rate, ratio, stride = self.frame_rate_hz, self.frames_per_step, self.model.encoder.stride
+        if rate > self.audio.frame_rate_hz + 1e-9:
+            raise ValueError(
+                f"eda.rate_hz is {rate:g}, more than the {self.audio.frame_rate_hz:g} frames a second of the audio: "
+                "lower it, or audio.hop"
+            )
+        if self.eda.lowpass_hz is not None and self.eda.lowpass_hz >= rate / 2:
+            raise ValueError(
+                f"eda.lowpass_hz is {self.eda.lowpass_hz:g}, not below half of the trace's {rate:g} Hz, where nothing "
+                "is left to filter: lower it, raise eda.rate_hz, or set it to null"
+            )
+        if ratio % stride:
+            raise ValueError(
+                f"model.encoder.stride is {stride}, and there are {ratio} frames of audio for each of the trace: take "
+                f"one of {', '.join(str(n) for n in range(1, ratio + 1) if ratio % n == 0)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_are_of_this_experiment(self) -> "Audio2EdaRun":
+        if self.probe.tasks:
+            raise ValueError("probe.tasks are of encoders that learn without labels: here traces are scored (`score`)")
+        if self.train.compile or self.train.probe.every_steps:
+            raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
+        if self.train.follows_dev:
+            check_trace_selection(self.train.selection, self.loss.name, self.monitor.dev)
+        return self
+
+
 Run = Annotated[
-    WaveMAERun | HomeWav2Vec2Run | SpeechTuneRun | InfantCryRun,
+    WaveMAERun | HomeWav2Vec2Run | SpeechTuneRun | InfantCryRun | Audio2EdaRun,
     Field(discriminator="experiment"),
 ]
 STAGES = ("data", "features", "train", "probe", "report")  # what a page tells of
