@@ -47,6 +47,9 @@ def main() -> None:
     parser.add_argument(
         "--copies", type=Path, nargs="*", default=[], help="record of the corpus' copies, to read those"
     )
+    parser.add_argument("--mfcc", type=Path, nargs="*", default=[], help="shards of the songs' coefficients")
+    parser.add_argument("--traces", type=Path, nargs="*", default=[], help="listeners' traces at the predicted rate")
+    parser.add_argument("--start", type=Path, nargs="*", default=[], help="weights to begin with, of the same model")
     parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
     parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
     parser.add_argument("--stop_after_steps", type=int, help="stop in good order after so many steps")
@@ -70,6 +73,8 @@ def main() -> None:
             pretrained=folder_of(arguments.pretrained[0]) if arguments.pretrained else None,
             checkpoint=only(arguments.checkpoint),
             audio=audio,
+            mfcc=tuple(arguments.mfcc),
+            traces=only(arguments.traces),
             is_private=corpus.private,
         )
         if inputs.pretrained is not None and (inputs.pretrained / MANIFEST).is_file():
@@ -84,6 +89,9 @@ def main() -> None:
             run.train,
             arguments.folder,
             run.seed,
+            log=run.log,
+            start_weights=only(arguments.start),
+            run_settings=settings,
             resume_from=arguments.resume_from_checkpoint,
             stop_after_steps=arguments.stop_after_steps,
         )

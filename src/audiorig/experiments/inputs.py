@@ -23,6 +23,8 @@ class Inputs:
         pretrained: folder of a network: the one to go on from or to tune, or a teacher that is asked live.
         checkpoint: a bare file of weights that takes the place of the network's own.
         audio: where the corpus' audio lies, for experiments that read it from object storage too.
+        mfcc: shards of the songs' coefficients.
+        traces: listeners' traces at the predicted rate.
         is_private: no audio, name or path of the corpus may leave the project.
     """
 
@@ -36,6 +38,8 @@ class Inputs:
     pretrained: Path | None = None
     checkpoint: Path | None = None
     audio: AudioRoot | None = None
+    mfcc: tuple[Path, ...] = ()
+    traces: Path | None = None
     is_private: bool = False
 
     def split_digests(self, settings: TrainConfig) -> dict[str, str]:

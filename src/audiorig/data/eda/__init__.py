@@ -1,0 +1,1 @@
+"""Electrodermal activity: traces of listeners, from published files to items."""

@@ -1,0 +1,1 @@
+"""How predicted traces are judged: baselines, nulls, scores."""

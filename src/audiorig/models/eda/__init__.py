@@ -1,0 +1,1 @@
+"""From a song to a trace of skin conductance: networks, measures and losses."""
