@@ -11,12 +11,14 @@ from audiorig.config import (
     GENERATED,
     PUBLISH,
     STAGES,
+    Audio2EdaRun,
     FolderCorpus,
     HomeCorpus,
     HomeWav2Vec2Run,
     TeacherConfig,
     TuningRun,
     WaveMAERun,
+    WithListeners,
 )
 from audiorig.config_checks import canonical_json, one_of
 from audiorig.config_files import Settings
@@ -42,7 +44,9 @@ wildcard_constraints:
     shard=r"\d+",
     shards=r"\d+",
     rate=r"\d+",
-    pitch="[^/]+",
+    pitch="(?!mfcc_|eda_)[^/]+",
+    mfcc="mfcc_[^/]+",
+    eda="eda_[^/]+",
     teacher="[^/]+",
 
 
@@ -77,6 +81,21 @@ def is_tuned(name):
     return isinstance(SETTINGS.run(name), TuningRun)
 
 
+def is_eda(name):
+    """Whether a run predicts listeners' traces, and so is scored by those."""
+    return isinstance(SETTINGS.run(name), Audio2EdaRun)
+
+
+def is_probed(name):
+    """Whether a run's frozen encoder is asked, instead of what it answers itself."""
+    return not (is_tuned(name) or is_eda(name))
+
+
+def of_eda(pattern):
+    """Input function: a file of the runs that predict listeners' traces; others have none."""
+    return lambda wildcards: pattern.format(run=wildcards.run) if is_eda(wildcards.run) else []
+
+
 def of_tuned(pattern):
     """Input function: a file of the runs that tune an encoder to labels; others have none."""
     return lambda wildcards: pattern.format(run=wildcards.run) if is_tuned(wildcards.run) else []
@@ -84,16 +103,19 @@ def of_tuned(pattern):
 
 def of_probed(pattern):
     """Input function: a file of the runs whose encoder is probed."""
-    return lambda wildcards: [] if is_tuned(wildcards.run) else pattern.format(run=wildcards.run)
+    return lambda wildcards: pattern.format(run=wildcards.run) if is_probed(wildcards.run) else []
 
 
 def items_of(run):
     """What a run made of each test item: what is compared item by item."""
-    return f"results/{run}/test/predictions.parquet" if is_tuned(run) else f"results/{run}/probe/items.parquet"
+    if is_tuned(run):
+        return f"results/{run}/test/predictions.parquet"
+    return f"results/{run}/{'traces' if is_eda(run) else 'probe'}/items.parquet"
 
 
 def scores_of(run):
-    return f"results/{run}/test/scores.json" if is_tuned(run) else f"results/{run}/probe/scores.json"
+    folder = "traces" if is_eda(run) else "test" if is_tuned(run) else "probe"
+    return f"results/{run}/{folder}/scores.json"
 
 
 def STATISTICS(wildcards):
@@ -103,8 +125,8 @@ def STATISTICS(wildcards):
 
 
 def checked_plan(wildcards):
-    """Whether the probes of a run can be run; what is tuned to labels has none."""
-    return [] if is_tuned(wildcards.run) else PLAN(wildcards)
+    """Whether the probes of a run can be run, if it has any."""
+    return PLAN(wildcards) if is_probed(wildcards.run) else []
 
 
 PLAN = shared("results/{run}/probe/plan.json", "data", "probe")
@@ -118,6 +140,12 @@ def of_both(pattern):
 def option(flag, name):
     """Params function: an option of a script with an input file, where there is one."""
     return lambda wildcards, input: f"{flag} {input[name]}" if input.get(name) else ""
+
+
+def gpus_of_a_job(wildcards):
+    """One, but none on a machine without any, whose cores say how many jobs run at once."""
+    has_any = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd"))
+    return 1 if has_any or workflow.non_local_exec else 0
 
 
 def split_folder(wildcards):
@@ -183,6 +211,36 @@ def pitch_shards(wildcards):
     key, num_shards = run.pitch.key(run.data.sample_rate_hz, run.spectrogram.hop), run.pitch.num_shards
     folder = f"results/corpora/{run.data.corpus}/features/{key}"
     return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
+
+
+def of_listeners(pattern):
+    """Input function: a file of the corpora that have listeners; others have none."""
+    return lambda wildcards: (
+        pattern.format(corpus=wildcards.corpus) if isinstance(SETTINGS.corpus(wildcards.corpus), WithListeners) else []
+    )
+
+
+def mfcc_shards(wildcards):
+    """What is taken of the songs that a run hears; none of other experiments."""
+    run = SETTINGS.run(wildcards.run)
+    if not isinstance(run, Audio2EdaRun):
+        return []
+    folder, num_shards = f"results/corpora/{run.data.corpus}/features/{run.audio.key}", run.audio.num_shards
+    return [f"{folder}/shard-{shard}-of-{num_shards}.arrow" for shard in range(num_shards)]
+
+
+def traces_of(wildcards):
+    """Listeners' traces at the rate that a run predicts; none of other experiments."""
+    run = SETTINGS.run(wildcards.run)
+    if not isinstance(run, Audio2EdaRun):
+        return []
+    return f"results/corpora/{run.data.corpus}/features/{run.eda.key(run.audio)}/traces.arrow"
+
+
+def start_of(wildcards):
+    """Weights that a run begins with, if it is not with new ones."""
+    given = SETTINGS.run(wildcards.run).train.load_from_checkpoint
+    return str(expanded(given)) if given else []
 
 
 def teacher_folder(run):

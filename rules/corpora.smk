@@ -132,10 +132,73 @@ rule validate:
         " --summary {output.summary} --workers {threads} 2>&1 | log {log}"
 
 
+# Of corpora with listeners: which trace belongs to which song, and which of them can be learnt from.
+rule traces:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        manifest="results/corpora/{corpus}/manifest.parquet",
+    output:
+        index="results/corpora/{corpus}/traces/index.parquet",
+        raw="results/corpora/{corpus}/traces/raw.arrow",
+        missing="results/corpora/{corpus}/traces/missing_audio.csv",
+        assumptions="results/corpora/{corpus}/traces/assumptions.json",
+        provenance="results/corpora/{corpus}/traces/index.parquet.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/traces.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/traces.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        folder=lambda wildcards, output: str(Path(output.index).parent),
+    message:
+        "Reading the listeners' traces of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/traces.py --corpus {input.corpus} --manifest {input.manifest}"
+        " --folder {params.folder} 2>&1 | log {log}"
+
+
+rule quality:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        index="results/corpora/{corpus}/traces/index.parquet",
+        raw="results/corpora/{corpus}/traces/raw.arrow",
+        invalid="results/corpora/{corpus}/validation/invalid_files.parquet",
+    output:
+        quality="results/corpora/{corpus}/traces/quality.parquet",
+        excluded="results/corpora/{corpus}/traces/excluded.csv",
+        summary="results/corpora/{corpus}/traces/quality.json",
+        provenance="results/corpora/{corpus}/traces/quality.json.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/quality.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/quality.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        folder=lambda wildcards, output: str(Path(output.quality).parent),
+        checks=lambda wildcards: SETTINGS.corpus(wildcards.corpus).checks.model_dump_json(),
+    message:
+        "Looking at every trace of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/quality.py --corpus {input.corpus} --checks {params.checks:q} --traces {params.folder}"
+        " --invalid {input.invalid} --folder {params.folder} 2>&1 | log {log}"
+
+
 rule split:
     input:
         manifest="results/corpora/{corpus}/manifest.parquet",
         invalid="results/corpora/{corpus}/validation/invalid_files.parquet",
+        index=of_listeners("results/corpora/{corpus}/traces/index.parquet"),
+        quality=of_listeners("results/corpora/{corpus}/traces/quality.parquet"),
     output:
         sides=expand(
             "results/corpora/{{corpus}}/splits/{{split}}/{side}.{kind}",
@@ -157,10 +220,12 @@ rule split:
     params:
         folder=lambda wildcards, output: str(Path(output.summary).parent),
         settings=lambda wildcards: SETTINGS.split(wildcards.corpus, wildcards.split).model_dump_json(),
+        index=option("--index", "index"),
+        quality=option("--quality", "quality"),
     message:
         "Dividing corpus {wildcards.corpus} as {wildcards.split}"
     shell:
-        "python workflow/scripts/split.py --manifest {input.manifest} --invalid {input.invalid}"
+        "python workflow/scripts/split.py --manifest {input.manifest} --invalid {input.invalid} {params.index} {params.quality}"
         " --settings {params.settings:q} --folder {params.folder} 2>&1 | log {log}"
 
 

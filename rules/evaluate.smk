@@ -192,6 +192,69 @@ rule bundle:
         " --training {input.training} --output {output.bundle} 2>&1 | log {log}"
 
 
+# What says how much of a trace needs no network: a curve of the time since onset, regressions, other listeners.
+rule baselines:
+    input:
+        config="results/{run}/config/probe.yaml",
+        split=SPLIT,
+        mfcc=mfcc_shards,
+        traces=traces_of,
+    output:
+        predictions="results/{run}/baselines/predictions.parquet",
+        provenance="results/{run}/baselines/predictions.parquet.provenance.json",
+    log:
+        "results/{run}/logs/baselines.log",
+    benchmark:
+        "results/{run}/benchmarks/baselines.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        split=split_folder,
+    message:
+        "Fitting what {wildcards.run} has to beat"
+    shell:
+        "python workflow/scripts/baselines.py --config {input.config} --split {params.split} --mfcc {input.mfcc}"
+        " --traces {input.traces} --output {output.predictions} 2>&1 | log {log}"
+
+
+rule score_traces:
+    input:
+        config="results/{run}/config/probe.yaml",
+        split=SPLIT,
+        mfcc=mfcc_shards,
+        traces=traces_of,
+        model="results/{run}/model",
+        baselines=shared("results/{run}/baselines/predictions.parquet", "probe"),
+    output:
+        scores="results/{run}/traces/scores.json",
+        items="results/{run}/traces/items.parquet",
+        predictions="results/{run}/traces/predictions.parquet",
+        nulls="results/{run}/traces/nulls.json",
+        provenance="results/{run}/traces/scores.json.provenance.json",
+    log:
+        "results/{run}/logs/score_traces.log",
+    benchmark:
+        "results/{run}/benchmarks/score_traces.tsv"
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        split=split_folder,
+    message:
+        "Scoring the traces that {wildcards.run} predicts, beside baselines and nulls"
+    shell:
+        "python workflow/scripts/score_traces.py --config {input.config} --split {params.split} --mfcc {input.mfcc}"
+        " --traces {input.traces} --model {input.model} --baselines {input.baselines} --output {output.scores}"
+        " --items {output.items} --predictions {output.predictions} --nulls {output.nulls} 2>&1 | log {log}"
+
+
 rule metrics:
     input:
         scores=lambda wildcards: scores_of(wildcards.run),

@@ -1,5 +1,5 @@
-# What is too dear to compute for every crop: pitch, and the features of a pre-trained teacher. The
-# folder's name says what it depends on; a killed job goes on from the parts that it has finished.
+# What is too dear to compute for every crop: pitch, the features of a pre-trained teacher, coefficients
+# of whole songs. The folder's name says what it depends on; a killed job goes on from the parts that it has finished.
 
 
 rule measure_pitch:
@@ -45,7 +45,7 @@ rule fit_teacher:
     resources:
         mem_mb=12000,
         runtime=240,
-        gpu=1,
+        gpu=gpus_of_a_job,
     params:
         split=lambda wildcards, input: str(Path(input.split).parent),
         folder=lambda wildcards, input: str(Path(input.pretrained).parent),
@@ -75,7 +75,7 @@ rule teacher_features:
     resources:
         mem_mb=12000,
         runtime=1440,
-        gpu=1,
+        gpu=gpus_of_a_job,
     params:
         folder=lambda wildcards, input: str(Path(input.pretrained).parent),
     message:
@@ -84,3 +84,54 @@ rule teacher_features:
         "python workflow/scripts/teacher_features.py --corpus {input.corpus} --manifest {input.manifest}"
         " --statistics {input.statistics} --pretrained {params.folder} --teacher {wildcards.teacher}"
         " --shard {wildcards.shard} --num-shards {wildcards.shards} --output {output.features} 2>&1 | log {log}"
+
+
+rule mfcc:
+    input:
+        corpus="results/corpora/{corpus}/corpus.yaml",
+        manifest="results/corpora/{corpus}/manifest.parquet",
+    output:
+        features="results/corpora/{corpus}/features/{mfcc}/shard-{shard}-of-{shards}.arrow",
+        provenance="results/corpora/{corpus}/features/{mfcc}/shard-{shard}-of-{shards}.arrow.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/mfcc-{mfcc}-{shard}-of-{shards}.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/mfcc-{mfcc}-{shard}-of-{shards}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    message:
+        "Computing the coefficients of corpus {wildcards.corpus}'s songs, share {wildcards.shard} of {wildcards.shards}"
+    shell:
+        "python workflow/scripts/mfcc.py --corpus {input.corpus} --manifest {input.manifest}"
+        " --mfcc {wildcards.mfcc} --shard {wildcards.shard} --num-shards {wildcards.shards} --output {output.features}"
+        " 2>&1 | log {log}"
+
+
+rule eda_signals:
+    input:
+        index="results/corpora/{corpus}/traces/index.parquet",
+        raw="results/corpora/{corpus}/traces/raw.arrow",
+    output:
+        features="results/corpora/{corpus}/features/{eda}/traces.arrow",
+        provenance="results/corpora/{corpus}/features/{eda}/traces.arrow.provenance.json",
+    log:
+        "results/corpora/{corpus}/logs/eda_signals-{eda}.log",
+    benchmark:
+        "results/corpora/{corpus}/benchmarks/eda_signals-{eda}.tsv"
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        folder=lambda wildcards, input: str(Path(input.index).parent),
+    message:
+        "Filtering the traces of corpus {wildcards.corpus}"
+    shell:
+        "python workflow/scripts/eda_signals.py --traces {params.folder} --eda {wildcards.eda} --output {output.features}"
+        " 2>&1 | log {log}"

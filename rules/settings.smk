@@ -34,7 +34,7 @@ rule resolve_corpus:
     params:
         # Bounds and splits go to their own rules: changing them must not list the files again.
         settings=lambda wildcards: canonical_json(
-            SETTINGS.corpus(wildcards.corpus).model_dump(mode="json", exclude={"validation", "splits"})
+            SETTINGS.corpus(wildcards.corpus).model_dump(mode="json", exclude={"validation", "splits", "checks"})
         ),
     message:
         "Writing down the settings of corpus {wildcards.corpus}"

@@ -41,6 +41,9 @@ rule train:
         pretrained=pretrained_of_run,
         checkpoint=checkpoint_of,
         copies=copies_of,
+        mfcc=mfcc_shards,
+        traces=traces_of,
+        start=start_of,
         # Not used, and its changes train nothing again: a misspelt label must not be found out after days.
         plan=ancient(checked_plan),
     output:
@@ -58,7 +61,7 @@ rule train:
     resources:
         mem_mb=8000,
         runtime=60,
-        gpu=1,
+        gpu=gpus_of_a_job,
         launch="",  # what stands before `python`: a profile's srun or torchrun
     params:
         folder=lambda wildcards, output: str(Path(output.final).parent),
@@ -69,5 +72,5 @@ rule train:
         "{resources.launch} python workflow/scripts/train.py --config {input.config} --corpus {input.corpus}"
         " --split {params.split} --statistics {input.statistics} --pitch {input.pitch} --teacher {input.teacher}"
         " --reduction {input.reduction} --pretrained {input.pretrained:q} --checkpoint {input.checkpoint:q}"
-        " --copies {input.copies}"
+        " --copies {input.copies} --mfcc {input.mfcc} --traces {input.traces} --start {input.start:q}"
         " --folder {params.folder} 2>&1 | log {log}"

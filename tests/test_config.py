@@ -162,7 +162,7 @@ def test_a_run_of_no_known_experiment_is_told_which_there_are() -> None:
     with pytest.raises(ConfigError) as caught:
         settings(mine={"extends": "homewav2vec2", "experiment": "wave2vec"}).run("mine")
     assert sentence(caught) == (
-        "run 'mine': experiment is 'wave2vec': expected wavemae or homewav2vec2 or speechtune or infantcry"
+        "run 'mine': experiment is 'wave2vec': expected wavemae or homewav2vec2 or speechtune or infantcry or audio2eda"
     )
 
 

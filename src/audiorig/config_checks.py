@@ -11,9 +11,11 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from audiorig.config import (
+    Audio2EdaRun,
     CriesCorpus,
     DemoCorpus,
     DemoCriesCorpus,
+    DemoEdaCorpus,
     DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
@@ -21,27 +23,34 @@ from audiorig.config import (
     HomeDemoCorpus,
     HomeWav2Vec2Run,
     InfantCryRun,
+    ListenersCorpus,
     SpeechTuneRun,
     WaveMAERun,
 )
+from audiorig.config.eda_model import PARTS
 from audiorig.errors import ConfigError
 
 KINDS: dict[str, type[BaseModel]] = {
     "cries": CriesCorpus,
     "demo": DemoCorpus,
     "demo-cries": DemoCriesCorpus,
+    "demo-eda": DemoEdaCorpus,
     "demo-ratings": DemoRatingsCorpus,
     "emilia": EmiliaCorpus,
     "folder": FolderCorpus,
     "home": HomeCorpus,
     "home-demo": HomeDemoCorpus,
+    "listeners": ListenersCorpus,
 }
 EXPERIMENTS: dict[str, type[BaseModel]] = {
     "wavemae": WaveMAERun,
     "homewav2vec2": HomeWav2Vec2Run,
     "speechtune": SpeechTuneRun,
     "infantcry": InfantCryRun,
+    "audio2eda": Audio2EdaRun,
 }
+# Sections of a run that have kinds: whichever is chosen has settings of its own.
+ALTERNATIVES = PARTS
 TAGS = {"kind": KINDS, "experiment": EXPERIMENTS}
 
 
@@ -110,13 +119,18 @@ def check(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"].startswith("union_tag"):
-            tag = first["ctx"]["discriminator"].strip("'")
-            found = f"is {raw[tag]!r}" if tag in raw else "is missing"
-            raise ConfigError(f"{where}: {tag} {found}: expected {' or '.join(TAGS[tag])}") from None
+            tag, given = first["ctx"]["discriminator"].strip("'"), first["input"]
+            inside = [str(part) for part in first["loc"][1:]]  # of a section that has kinds of its own
+            known = ALTERNATIVES.get(inside[-1], {}) if inside else TAGS[tag]
+            found = f"is {given[tag]!r}" if isinstance(given, Mapping) and tag in given else "is missing"
+            raise ConfigError(f"{where}: {'.'.join([*inside, tag])} {found}: expected {' or '.join(known)}") from None
         is_tagged = isinstance(kind, TypeAdapter)  # pydantic puts the kind first
-        path = [str(part) for part in first["loc"][is_tagged:]]
+        whole = [str(part) for part in first["loc"][is_tagged:]]
+        path = [
+            part for place, part in enumerate(whole) if not place or part not in ALTERNATIVES.get(whole[place - 1], ())
+        ]
         if first["type"] == "extra_forbidden":
-            section = _section_at(kind, path[:-1], raw)
+            section = _section_at(kind, whole[:-1], raw)
             known = section.model_fields if section else ()
             raise ConfigError(f"{where}: there is no setting {'.'.join(path)!r}{near(path[-1], known)}") from None
         message = first["msg"].removeprefix("Value error, ")
@@ -137,8 +151,10 @@ def _section_at(kind: Any, path: list[str], raw: Mapping[str, Any]) -> type[Base
     """The model whose keys were expected at a path of the settings."""
     tag = next((name for name in TAGS if name in raw), "")
     section: Any = kind if isinstance(kind, type) else TAGS[tag].get(raw[tag])
-    for part in path:
-        if isinstance(section, type) and issubclass(section, BaseModel):
+    for place, part in enumerate(path):
+        if place and part in ALTERNATIVES.get(path[place - 1], {}):
+            section = ALTERNATIVES[path[place - 1]][part]
+        elif isinstance(section, type) and issubclass(section, BaseModel):
             field = section.model_fields.get(part)
             section = field.annotation if field else None
         else:  # dict[Name, Section]: the part is a name, the section is the value's type

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from audiorig.config import (
     AblationConfig,
+    Audio2EdaRun,
     Corpus,
     CorpusSection,
     PretrainedConfig,
@@ -91,7 +92,7 @@ class Settings:
         if name not in self._runs:
             raw, where = self._raw(name)
             run: Run = check(TypeAdapter(Run), raw, where)
-            if isinstance(run, TuningRun) and run.data.split_per_seed:
+            if isinstance(run, TuningRun | Audio2EdaRun) and run.data.split_per_seed:
                 of_seed = {"split": f"{run.data.split}.seed-{run.seed}", "split_per_seed": False}
                 run = run.model_copy(update={"data": run.data.model_copy(update=of_seed)})
             check_references(self, run, where)

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from audiorig.config import (
+    Audio2EdaRun,
     CorpusSection,
     EncoderConfig,
     HomeCorpus,
@@ -14,9 +15,13 @@ from audiorig.config import (
     SplitConfig,
     TuningRun,
     WaveMAERun,
+    WithListeners,
 )
 from audiorig.config_checks import near
 from audiorig.errors import ConfigError
+
+OF_FILES = ("participant", "recording", "clip")
+OF_TRACES = ("song", "subject", "both", "ordered")
 
 
 class Known(Protocol):
@@ -45,12 +50,27 @@ def check_references(known: Known, run: Run, where: str) -> None:
     """
     corpus = known.corpus(run.data.corpus)
     try:
-        known.split(run.data.corpus, run.data.split)
+        split = known.split(run.data.corpus, run.data.split)
     except ConfigError:
         raise ConfigError(
             f"{where}: data.split is {run.data.split!r}, but corpus {run.data.corpus!r} "
             f"has {', '.join(sorted(corpus.splits)) or 'no splits'}"
         ) from None
+    if isinstance(corpus, WithListeners) != isinstance(run, Audio2EdaRun):
+        raise ConfigError(
+            f"{where}: data.corpus is {run.data.corpus!r}, "
+            + (
+                "whose files have no listeners: expected a corpus of kind listeners or demo-eda"
+                if isinstance(run, Audio2EdaRun)
+                else f"songs with listeners, which experiment audio2eda is for, not {run.experiment}"
+            )
+        )
+    if isinstance(corpus, WithListeners) != (split.group in OF_TRACES):
+        expected = OF_TRACES if isinstance(corpus, WithListeners) else OF_FILES
+        raise ConfigError(
+            f"corpora.{run.data.corpus}.splits.{run.data.split}.group is {split.group!r}: this corpus is divided by "
+            f"{' or '.join(expected)}"
+        )
     has_segments = isinstance(corpus, HomeDemoCorpus) or (isinstance(corpus, HomeCorpus) and corpus.annotations)
     asking = [task for task, settings in run.probe.tasks.items() if settings.items == "segments"]
     if asking and not has_segments:
@@ -75,6 +95,8 @@ def _check_pretrained(known: Known, run: Run, where: str) -> None:
         case TuningRun():
             key, names = "encoder.pretrained", [run.encoder.pretrained] if run.encoder.pretrained else []
             _check_encoder(known, run.encoder, where)
+        case Audio2EdaRun():
+            key, names = "", []
     for name in names:
         if name not in known.pretrained_names:
             raise ConfigError(

@@ -52,6 +52,7 @@ class MfccConfig(Section):
     num_mels: int = Field(64, ge=1, description="Mel bands.")
     window: int = Field(2048, ge=16, description="Samples of a window.")
     hop: int = Field(441, ge=1, description="Samples from one window to the next.")
+    num_shards: int = Field(2, ge=1, le=1000, description="Jobs that share the computing.")
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> "MfccConfig":

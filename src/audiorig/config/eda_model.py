@@ -1,6 +1,6 @@
 """Networks from a song's coefficients to a trace: any encoder with any decoder."""
 
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -79,14 +79,22 @@ class TransformerDecoderConfig(Section):
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of units that are dropped.")
 
 
+PARTS: dict[str, dict[str, type[Section]]] = {
+    "encoder": {"wavenet": WaveNetConfig, "transformer": TransformerEncoderConfig},
+    "decoder": {"cnn": CnnDecoderConfig, "lstm": LstmDecoderConfig, "transformer": TransformerDecoderConfig},
+}
+
+
 class EdaModelConfig(Section):
     """An encoder of the song, and a decoder of the trace."""
 
-    encoder: Annotated[WaveNetConfig | TransformerEncoderConfig, Field(discriminator="kind")] = WaveNetConfig(
-        kind="wavenet"
+    encoder: WaveNetConfig | TransformerEncoderConfig = Field(
+        WaveNetConfig(kind="wavenet"),
+        discriminator="kind",
+        description="What makes frames of the trace's rate of a song.",
     )
-    decoder: Annotated[CnnDecoderConfig | LstmDecoderConfig | TransformerDecoderConfig, Field(discriminator="kind")] = (
-        CnnDecoderConfig(kind="cnn")
+    decoder: CnnDecoderConfig | LstmDecoderConfig | TransformerDecoderConfig = Field(
+        CnnDecoderConfig(kind="cnn"), discriminator="kind", description="What makes a trace of these frames."
     )
     causal: bool = Field(
         True, description="A frame depends on what was heard up to its end alone; false: on the whole song."
@@ -95,6 +103,23 @@ class EdaModelConfig(Section):
         True, description="Add a learnt curve of the time since onset, so that the network learns the rest."
     )
     template_sec: float = Field(90.0, gt=0, description="Length of that curve; its last value holds on.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parts_are_of_their_kind(cls, raw: Any) -> Any:
+        """A run that takes another kind inherits the settings of the old one, which must be taken away."""
+        for name, kinds in PARTS.items():
+            part = raw.get(name) if isinstance(raw, dict) else None
+            if not isinstance(part, dict) or part.get("kind") not in kinds:
+                continue
+            others = {key: kind for kind, section in kinds.items() for key in section.model_fields}
+            for key in part:
+                if key not in kinds[part["kind"]].model_fields and key in others:
+                    raise ValueError(
+                        f"{name}: {key} is of kind {others[key]}, and kind is {part['kind']}; if the run that this one "
+                        f"extends sets it, write {key}: null"
+                    )
+        return raw
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "EdaModelConfig":

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
-from audiorig.config import TrainConfig
+from audiorig.config import LogConfig, TrainConfig
 from audiorig.errors import Unfinished
 from audiorig.files import write_json, written_aside
 from audiorig.train import best, checkpoints, ranks
@@ -24,7 +24,7 @@ from audiorig.train.probe_log import ProbeInTraining
 from audiorig.train.selection import History, is_hopeless, outcome
 from audiorig.train.trainer import RigTrainer
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def fit(
@@ -33,6 +33,9 @@ def fit(
     folder: Path,
     seed: int,
     *,
+    log: LogConfig = LogConfig(),  # noqa: B008
+    start_weights: Path | None = None,
+    run_settings: Mapping[str, Any] | None = None,
     resume_from: Path | None = None,
     stop_after_steps: int | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
@@ -67,10 +70,10 @@ def fit(
     if start is not None and experiment.ledger is not None:
         experiment.ledger.load(start)
     if start is not None and is_finished(best.history_of(start), first_step, settings):
-        log.info("%s holds the whole run: nothing to train", start)
+        logger.info("%s holds the whole run: nothing to train", start)
         return load_finished(experiment.model, start, root, settings), first_step
     if settings.compile:
-        log.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
+        logger.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
     step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
     callbacks = [stopper, *([FollowDev(settings)] if settings.follows_dev else [])]
@@ -82,7 +85,7 @@ def fit(
     for callback in experiment.callbacks:
         if isinstance(callback, ProbeInTraining):
             callback.attach(trainer)
-    log.info("resuming from %s", start) if start else log.info("starting from step 0")
+    logger.info("resuming from %s", start) if start else logger.info("starting from step 0")
     trainer.train(resume_from_checkpoint=str(start) if start else None)
     if not is_finished(trainer.state.log_history, trainer.state.global_step, settings):
         raise Unfinished(
@@ -105,7 +108,7 @@ def _find_start(
         root, fingerprint, lambda folder: best.lost_because(folder, settings.selection)
     )
     if start is not None and (written_by := checkpoints.num_ranks(start)) != ranks.world_size():
-        log.warning(
+        logger.warning(
             "%s was written by %d processes, and this run has %d: it goes on, with batches and random numbers of its "
             "own from here",
             *(start, written_by, ranks.world_size()),
@@ -155,19 +158,19 @@ def _end(model: PreTrainedModel, history: History, root: Path, settings: TrainCo
     entries, selection = training_log(history), settings.selection
     found = outcome(entries, settings)
     if "stopped_early_at" in found:
-        log.info(
+        logger.info(
             "stopped early at step %d of %d: eval_%s has not gained more than %g in %d evaluations",
             *(found["stopped_early_at"], settings.max_steps, selection.metric, selection.delta, selection.patience),
         )
     kept = best.kept(root, history, selection)
     if kept is not None:
         best.load_weights(model, kept)
-        log.info(
+        logger.info(
             "the weights are those of step %d, the best one: eval_%s %.6g",
             *(found["best_step"], selection.metric, found["best_value"]),
         )
     elif selection.keep_best:
-        log.warning("no evaluation gave a finite eval_%s: the weights are those of the last step", selection.metric)
+        logger.warning("no evaluation gave a finite eval_%s: the weights are those of the last step", selection.metric)
     return [*entries, found] if found else entries
 
 
