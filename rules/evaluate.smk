@@ -231,7 +231,7 @@ rule score_traces:
         baselines=shared("results/{run}/baselines/predictions.parquet", "probe"),
     output:
         scores="results/{run}/traces/scores.json",
-        items="results/{run}/traces/items.parquet",
+        each="results/{run}/traces/items.parquet",
         predictions="results/{run}/traces/predictions.parquet",
         nulls="results/{run}/traces/nulls.json",
         provenance="results/{run}/traces/scores.json.provenance.json",
@@ -252,7 +252,7 @@ rule score_traces:
     shell:
         "python workflow/scripts/score_traces.py --config {input.config} --split {params.split} --mfcc {input.mfcc}"
         " --traces {input.traces} --model {input.model} --baselines {input.baselines} --output {output.scores}"
-        " --items {output.items} --predictions {output.predictions} --nulls {output.nulls} 2>&1 | log {log}"
+        " --items {output.each} --predictions {output.predictions} --nulls {output.nulls} 2>&1 | log {log}"
 
 
 rule metrics:

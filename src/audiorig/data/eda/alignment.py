@@ -76,10 +76,9 @@ def align_frames(
     is_exact = math.isclose(native_rate_hz, places_hz, rel_tol=1e-9)
     if not is_exact:
         warnings.warn(
-            AssumptionWarning(
-                f"{native_rate_hz:g} frames of audio a second are no whole multiple of {rate_hz:g} steps: they are "
-                f"interpolated to {frames_per_step} a step"
-            ),
+            f"{native_rate_hz:g} frames of audio a second are no whole multiple of {rate_hz:g} steps: they are "
+            f"interpolated to {frames_per_step} a step",
+            AssumptionWarning,
             stacklevel=2,
         )
     if needed == 0:

@@ -5,13 +5,13 @@ squared error is the mean of theirs, and the song is encoded once for all of the
 is a pure function of (seed, epoch, item) and of the files.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -111,6 +111,16 @@ class SongDataset:
         longest = self.max_steps if self.side == "train" else None
         lengths = [self.num_steps(item) for item in range(len(self))]
         return float(np.minimum(lengths, longest or max(lengths)).mean() / self.rate_hz)
+
+    def digest(self) -> str:
+        """SHA-256 of all that items are made of: coefficients as stored, and the traces before they are scaled."""
+        digest = hashlib.sha256()
+        for song in self.songs:
+            digest.update("\x1f".join((song.song_id, song.wav_path, *song.trace_ids)).encode())
+            digest.update(np.ascontiguousarray(self._features[song.wav_path]["mfcc"]))
+            for trace_id in song.trace_ids:
+                digest.update(np.ascontiguousarray(self._store.signal(trace_id, self.eda.target)))
+        return digest.hexdigest()
 
     def __getitem__(self, key: Key) -> SongItem:
         """The stretch of a song that belongs to (epoch, item).
@@ -218,12 +228,11 @@ def list_songs(split: Path, *, is_grouped: bool) -> tuple[Song, ...]:
     rows = pa.table(found).to_pandas().astype(str)
     if rows.empty:
         raise DataError(f"{split}: holds no trace: expected some on each side; see the excluded traces of the corpus")
-    groups: list[pd.DataFrame] = [group for _, group in rows.groupby("song_id" if is_grouped else "trace_id", sort=False)]
-    return tuple(
-        Song(
-            *(str(group[name].iloc[0]) for name in ("song_id", "dataset", "wav_path")),
-            tuple(group["trace_id"]),
-            tuple(group["participant_id"]),
-        )
-        for group in groups
-    )
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for row in rows[list(COLUMNS)].itertuples(index=False, name=None):
+        groups.setdefault(row[COLUMNS.index("song_id" if is_grouped else "trace_id")], []).append(row)
+    songs = []
+    for members in groups.values():
+        trace_ids, datasets, song_ids, participants, paths = zip(*members, strict=True)
+        songs.append(Song(song_ids[0], datasets[0], paths[0], trace_ids, participants))
+    return tuple(songs)

@@ -1,0 +1,131 @@
+"""The filtered traces of a corpus in one file, mapped: workers share it, and nothing is read before it is asked for."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+from numpy.typing import NDArray
+
+from audiorig.errors import DataError
+from audiorig.files import written_aside
+
+TRACES_IN_A_BATCH = 500
+SIGNALS: tuple[Literal["clean", "tonic", "phasic"], ...] = ("clean", "tonic", "phasic")
+SCHEMA = pa.schema(
+    [
+        pa.field("trace_id", pa.large_string()),
+        pa.field("rate_hz", pa.float64()),
+        *(pa.field(name, pa.large_list(pa.float32())) for name in SIGNALS),
+    ]
+)
+
+Steps = NDArray[np.float32]
+Target = Literal["clean", "tonic", "phasic"]
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What is known of one trace, each (M,), NaN where it is not known."""
+
+    clean: Steps
+    tonic: Steps
+    phasic: Steps
+
+    @classmethod
+    def of_parts(cls, clean: NDArray[np.float64], tonic: NDArray[np.float64]) -> "Signals":
+        """The phasic part is what is left of the clean signal, so that the two add up."""
+        return cls(clean.astype(np.float32), tonic.astype(np.float32), (clean - tonic).astype(np.float32))
+
+    @classmethod
+    def all_lost(cls, steps: int) -> "Signals":
+        """A trace of which nothing is known."""
+        lost = np.full(steps, np.nan, np.float32)
+        return cls(lost, lost, lost)
+
+
+def write_traces(path: Path, traces: Iterable[tuple[str, Signals]], rate_hz: float) -> None:
+    """Write the traces of a corpus, whole or not at all.
+
+    Args:
+        traces: ids and signals, in the order of the index.
+        rate_hz: steps a second.
+    """
+    with written_aside(path) as aside, aside.open("wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        for batch in _batches(traces):
+            ids = pa.array([trace_id for trace_id, _ in batch], pa.large_string())
+            rates = pa.array(np.full(len(batch), rate_hz))
+            lists = [_lists([getattr(signals, name) for _, signals in batch]) for name in SIGNALS]
+            writer.write_batch(pa.record_batch([ids, rates, *lists], schema=SCHEMA))
+
+
+def _batches(traces: Iterable[tuple[str, Signals]]) -> Iterator[list[tuple[str, Signals]]]:
+    rest = iter(traces)
+    while batch := list(islice(rest, TRACES_IN_A_BATCH)):
+        yield batch
+
+
+def _lists(signals: list[Steps]) -> pa.Array:
+    ends = np.cumsum([0, *map(len, signals)])
+    return pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), pa.array(np.concatenate(signals)))
+
+
+class TraceStore:
+    """What ``write_traces`` wrote; a pickled copy opens the file anew."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DataError(f"{self.path}: no file of traces: {error}; delete it, and run again") from None
+        self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
+        self._places = {
+            trace_id: (batch, row)
+            for batch, content in enumerate(self._batches)
+            for row, trace_id in enumerate(content.column("trace_id").to_pylist())
+        }
+
+    def __getstate__(self) -> dict[str, Path]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Path]) -> None:
+        self.path = state["path"]
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, trace_id: object) -> bool:
+        return trace_id in self._places
+
+    def signal(self, trace_id: str, target: Target) -> Steps:
+        """One signal of a trace.
+
+        Returns:
+            (M,), a copy; NaN where nothing is known.
+
+        Raises:
+            DataError: if the file does not know the trace.
+        """
+        return np.array(self._cell(trace_id, target).values.to_numpy(zero_copy_only=False), np.float32)
+
+    def rate_hz(self, trace_id: str) -> float:
+        """Steps a second."""
+        return float(self._cell(trace_id, "rate_hz").as_py())
+
+    def _cell(self, trace_id: str, name: str) -> pa.Scalar:
+        if trace_id not in self._places:
+            raise DataError(
+                f"{self.path}: nothing is known of the trace {trace_id!r}; found {len(self)} others. It belongs to "
+                "another state of the corpus: delete it, and run again"
+            )
+        batch, row = self._places[trace_id]
+        return self._batches[batch].column(name)[row]

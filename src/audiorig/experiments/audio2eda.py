@@ -1,0 +1,87 @@
+"""From songs to skin conductance: where coefficients, listeners' traces and network meet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from audiorig.config import Audio2EdaRun
+from audiorig.data.eda.scale import MfccScale, TraceScale
+from audiorig.data.eda.songs import SongCollate, SongDataset
+from audiorig.data.eda.trace_store import TraceStore
+from audiorig.data.feature_store import FeatureStore
+from audiorig.data.manifest import read_table
+from audiorig.errors import ConfigError
+from audiorig.experiments.inputs import Inputs
+from audiorig.models.eda.model import Audio2Eda
+from audiorig.train.experiment import Experiment
+
+SIDES: tuple[Literal["train", "dev"], ...] = ("train", "dev")
+SECTIONS = {"data", "audio", "eda", "model", "loss"}  # what is watched changes no step
+
+
+def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
+    """Put the experiment together. Of the test side nothing is read.
+
+    Raises:
+        ConfigError: if coefficients or traces are not named.
+        DataError: if a side has no traces, or there is nothing to scale by.
+    """
+    traces = _named(settings, inputs)
+    rows = read_table(inputs.split / "train.parquet")
+    scale = TraceScale.fit(rows, TraceStore(traces), settings.eda, settings.frame_rate_hz)
+    model = Audio2Eda.of_run(settings, MfccScale.fit(rows, FeatureStore(inputs.mfcc)), scale)
+    songs = {
+        side: SongDataset(
+            inputs.split / f"{side}.arrow",
+            inputs.mfcc,
+            traces,
+            settings.data,
+            settings.audio,
+            settings.eda,
+            scale,
+            settings.seed,
+            side=side,
+        )
+        for side in SIDES
+    }
+    torch.manual_seed(settings.seed)  # dropout
+    collate = SongCollate()
+    return Experiment(
+        model=model,
+        train_dataset=songs["train"],
+        dev_dataset=songs["dev"],
+        collate=collate,
+        collate_dev=collate,
+        item_sec=songs["train"].item_sec(),
+        fingerprint=_fingerprint(settings, inputs, songs),
+        about={
+            "num_songs": rows["song_id"].nunique(),
+            "num_traces": len(rows),
+            "num_subjects": rows["participant_id"].nunique(),
+        },
+    )
+
+
+def _named(settings: Audio2EdaRun, inputs: Inputs) -> Path:
+    """Where the traces are."""
+    if not inputs.mfcc:
+        raise ConfigError(f"songs are heard as coefficients: name the shards of {settings.audio.key} (--mfcc)")
+    if inputs.traces is None:
+        key = settings.eda.key(settings.audio)
+        raise ConfigError(f"this training predicts listeners' traces: name traces.arrow of {key} (--traces)")
+    return inputs.traces
+
+
+def _fingerprint(
+    settings: Audio2EdaRun, inputs: Inputs, songs: Mapping[Literal["train", "dev"], SongDataset]
+) -> dict[str, Any]:
+    """Of the arrays, what the sides hold is hashed, not the files: those hold the test side too, whose change
+    is no other training, and the same arrays in other shards are the same."""
+    sides = SIDES if settings.train.follows_dev else SIDES[:1]
+    return {
+        **settings.model_dump(mode="json", include=SECTIONS, exclude={"audio": {"num_shards"}}),
+        **inputs.split_digests(settings.train),
+        "features_sha256": {side: songs[side].digest() for side in sides},
+    }
