@@ -237,6 +237,29 @@ def traces_of(wildcards):
     return f"results/corpora/{run.data.corpus}/features/{run.eda.key(run.audio)}/traces.arrow"
 
 
+def listeners_of(run):
+    """What was found in the traces of a run's corpus; nothing where there are none."""
+    names = ("quality.json", "excluded.csv", "missing_audio.csv", "assumptions.json")
+    folder = f"results/corpora/{SETTINGS.run(run).data.corpus}/traces"
+    return [f"{folder}/{name}" for name in names] if is_eda(run) else []
+
+
+def made_of_traces(wildcards):
+    """Results between the listeners' files and what a run is trained from, whose records its page shows."""
+    if not is_eda(wildcards.run):
+        return []
+    folder = f"results/corpora/{SETTINGS.run(wildcards.run).data.corpus}/traces"
+    return [
+        *(f"{folder}/index.parquet", f"{folder}/quality.json", *mfcc_shards(wildcards), traces_of(wildcards)),
+        shared("results/{run}/baselines/predictions.parquet", "probe")(wildcards),
+    ]
+
+
+def folders_of_traces(wildcards, input):
+    """Params function: where the scored traces of a run and those of its corpus lie, for its page."""
+    return f"--heard {Path(input.heard).parent} {Path(input.listeners[0]).parent}" if input.heard else ""
+
+
 def start_of(wildcards):
     """Weights that a run begins with, if it is not with new ones."""
     given = SETTINGS.run(wildcards.run).train.load_from_checkpoint

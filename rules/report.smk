@@ -39,6 +39,9 @@ rule report:
         ),
         predictions=of_tuned("results/{run}/test/predictions.parquet"),
         ladder=lambda wildcards: ladder_of(wildcards.run),
+        heard=of_eda("results/{run}/traces/predictions.parquet"),
+        nulls=of_eda("results/{run}/traces/nulls.json"),
+        listeners=lambda wildcards: listeners_of(wildcards.run),
         bundle=of_tuned("results/{run}/bundle.provenance.json"),
         rebuilt=of_wavemae("results/{run}/reconstruction/scores.json.provenance.json"),
         corpus=CORPUS,
@@ -68,6 +71,7 @@ rule report:
         provenance=lambda wildcards: [
             f"results/{wildcards.run}/final.ckpt.provenance.json",
             f"{scores_of(wildcards.run)}.provenance.json",
+            *(f"{each}.provenance.json" for each in made_of_traces(wildcards)),
         ],
     output:
         page=report(
@@ -93,6 +97,7 @@ rule report:
         manifest=option("--manifest", "manifest"),
         predictions=option("--predictions", "predictions"),
         ladder=option("--ladder", "ladder"),
+        heard=folders_of_traces,
     message:
         "Writing the page of {wildcards.run}"
     shell:
@@ -101,7 +106,7 @@ rule report:
         " --validation {input.validation} --invalid {input.invalid} --split {input.split} {params.manifest}"
         " --provenance {input.generated} {input.listed} {input.validated} {input.divided} {input.measured}"
         " {input.pitch} {input.base} {input.provenance} {input.rebuilt} {params.against}"
-        " {params.predictions} {params.ladder} --output {output.page} 2>&1 | log {log}"
+        " {params.predictions} {params.ladder} {params.heard} --output {output.page} 2>&1 | log {log}"
 
 
 rule compare:

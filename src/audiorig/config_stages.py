@@ -15,11 +15,13 @@ from audiorig.config import (
     CriesCorpus,
     DemoCorpus,
     DemoCriesCorpus,
+    DemoEdaCorpus,
     DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
     HomeDemoCorpus,
+    ListenersCorpus,
     Run,
 )
 from audiorig.config_checks import check, merge, read_yaml
@@ -41,9 +43,9 @@ def corpus_root(name: str, corpus: CorpusSection) -> Path:
     if corpus_url(name, corpus) is not None:
         return _below_cache_root(name, corpus, "objects")
     match corpus:
-        case DemoCorpus() | HomeDemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
+        case DemoCorpus() | HomeDemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus() | DemoEdaCorpus():
             return Path("data") / name
-        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus():
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus() | ListenersCorpus():
             root = _expanded(name, "root", corpus.root, "/where/your/audio/lies")
             if not Path(root).is_dir():
                 raise ConfigError(
@@ -72,7 +74,7 @@ def corpus_url(name: str, corpus: CorpusSection) -> str | None:
             f"corpus {name!r}: its root {shown!r} is no address that audio is read from: expected s3://bucket/folder "
             f"or gs://bucket/folder, without credentials (those come from the environment); set corpora.{name}.root"
         )
-    if not isinstance(corpus, FolderCorpus | CriesCorpus):
+    if not isinstance(corpus, FolderCorpus | CriesCorpus | ListenersCorpus):
         raise ConfigError(
             f"corpus {name!r}: its root is {root!r}, and corpora of its kind are read from a folder only; copy it to "
             "one, or list it as kind: folder"

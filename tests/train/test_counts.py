@@ -8,7 +8,7 @@ import torch
 
 from audiorig.config import TrainConfig
 from audiorig.errors import ConfigError, DataError
-from audiorig.train.arguments import precision, training_arguments
+from audiorig.train.devices import precision
 from audiorig.train.trainer import MOST_OVERFLOWS, RigTrainer
 
 SPEC = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
@@ -77,13 +77,6 @@ def test_half_precision_is_refused_without_a_gpu(tmp_path: Path, monkeypatch: py
     with pytest.raises(ConfigError, match=r"train\.precision: fp16 needs a GPU.*auto or fp32"):
         toy_fit(tmp_path, precision="fp16")
     assert precision(TrainConfig(precision="auto")) == "fp32"
-
-
-def test_epsilon_and_momenta_reach_the_optimizer(tmp_path: Path) -> None:
-    arguments = training_arguments(TrainConfig(epsilon=1e-6, betas=(0.9, 0.98)), tmp_path, 0)
-    assert (arguments.adam_epsilon, arguments.adam_beta2) == (1e-6, 0.98)
-    trainer = RigTrainer(toy_experiment(), TrainConfig(epsilon=1e-6), tmp_path, 0)
-    assert {group["eps"] for group in trainer.create_optimizer().param_groups} == {1e-6}
 
 
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:

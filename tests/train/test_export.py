@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from audiorig.train.fit import export
+from audiorig.train.export import export
 
 
 def test_others_may_read_what_the_rights_of_new_files_allow(tmp_path: Path) -> None:

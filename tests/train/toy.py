@@ -25,7 +25,8 @@ from audiorig.provenance import stage
 from audiorig.randomness import keyed_generator
 from audiorig.train import ranks
 from audiorig.train.experiment import Experiment, Relate
-from audiorig.train.fit import export, fit
+from audiorig.train.export import export
+from audiorig.train.fit import fit
 from audiorig.train.gumbel import GumbelSchedule
 
 NUM_FRAMES, WIDTH = 12, 6

@@ -17,6 +17,13 @@ def main() -> None:
     parser.add_argument("--examples", type=Path, help="what there is to look at: spectrograms, attention, a map")
     parser.add_argument("--predictions", type=Path, help="answers for each clip, where the experiment gives answers")
     parser.add_argument("--ladder", type=Path, help="the run beside its ladder, if it has one")
+    parser.add_argument(
+        "--heard",
+        type=Path,
+        nargs=2,
+        metavar=("SCORED", "TRACES"),
+        help="where traces are predicted: folders of the run's and of the corpus' traces",
+    )
     parser.add_argument("--corpus", type=Path, required=True, help="settings of the corpus")
     parser.add_argument("--validation", type=Path, required=True, help="counts and hours of the corpus")
     parser.add_argument("--invalid", type=Path, required=True, help="problems found by validation")
@@ -42,6 +49,7 @@ def main() -> None:
             against=arguments.against,
             predictions=arguments.predictions,
             ladder=arguments.ladder,
+            heard=tuple(arguments.heard) if arguments.heard else None,
         )
         write_text(arguments.output, build_report(inputs))
 

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from audiorig.config import DemoCorpus, DemoCriesCorpus, DemoRatingsCorpus, HomeDemoCorpus
+from audiorig.config import DemoCorpus, DemoCriesCorpus, DemoEdaCorpus, DemoRatingsCorpus, HomeDemoCorpus
 from audiorig.config_stages import load_corpus
-from audiorig.data.corpora import demo, demo_cries, demo_ratings, home_demo
+from audiorig.data.corpora import demo, demo_cries, demo_eda, demo_ratings, home_demo
 from audiorig.errors import ConfigError
 from audiorig.provenance import stage
 
@@ -27,6 +27,8 @@ def main() -> None:
                 demo_ratings.synthesize(corpus, arguments.output.parent, arguments.workers)
             case DemoCriesCorpus():
                 demo_cries.synthesize(corpus, arguments.output.parent, arguments.workers)
+            case DemoEdaCorpus():
+                demo_eda.synthesize(corpus, arguments.output.parent, arguments.workers)
             case _:
                 raise ConfigError(f"{arguments.corpus}: a corpus of kind {corpus.kind!r} is not generated")
 

@@ -15,9 +15,13 @@ from audiorig.data.pseudonyms import CorpusPseudonyms
 from audiorig.data.recording_cache import copies_of
 from audiorig.data.storage import load_audio
 from audiorig.provenance import environment, stage
+from audiorig.publish.secrets import hide_in_output, read_environment
 from audiorig.report.card import model_card
 from audiorig.train import ranks
-from audiorig.train.fit import export, fit
+from audiorig.train.devices import require_machine
+from audiorig.train.export import export
+from audiorig.train.fit import fit
+from audiorig.train.wandb_log import require_wandb, without_names
 
 
 def only(paths: list[Path]) -> Path | None:
@@ -53,6 +57,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="the run's folder, results/{run}")
     parser.add_argument("--resume_from_checkpoint", type=Path, help="go on from this one, not from the newest")
     parser.add_argument("--stop_after_steps", type=int, help="stop in good order after so many steps")
+    parser.add_argument("--env-file", type=Path, default=Path(".env"), help="WANDB_API_KEY, where wandb is told")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="e.g. train.learning_rate=3e-4")
     arguments = parser.parse_args()
     final = arguments.folder / "final.ckpt"
@@ -61,6 +66,13 @@ def main() -> None:
         ranks.joined(arguments.folder / "owner.json"),
     ):
         run = load_run(arguments.config, arguments.set)
+        wandb_key = None
+        if run.log.wandb.mode != "off":
+            secrets = read_environment(arguments.env_file)
+            hide_in_output(secrets.secrets)
+            wandb_key = secrets.wandb_api_key
+        require_machine(run.train)  # before anything is read
+        require_wandb(run.log, wandb_key)
         corpus, audio = load_audio(arguments.corpus)
         inputs = experiments.Inputs(
             split=arguments.split,
@@ -84,6 +96,7 @@ def main() -> None:
         record["num_parameters"] = experiment.model.num_parameters()
         record |= {"private": corpus.private, **experiment.about}
         logging.info("%s", ", ".join(f"{name}: {value}" for name, value in experiment.about.items()))
+        pseudonyms = CorpusPseudonyms.of_split(arguments.split) if corpus.private else None
         history, record["first_step"] = fit(
             experiment,
             run.train,
@@ -91,7 +104,8 @@ def main() -> None:
             run.seed,
             log=run.log,
             start_weights=only(arguments.start),
-            run_settings=settings,
+            run_settings=without_names(settings, pseudonyms),
+            wandb_key=wandb_key,
             resume_from=arguments.resume_from_checkpoint,
             stop_after_steps=arguments.stop_after_steps,
         )
@@ -108,7 +122,7 @@ def main() -> None:
                     run_name(arguments.folder),
                     run,
                     corpus,
-                    CorpusPseudonyms.of_split(arguments.split) if corpus.private else None,
+                    pseudonyms,
                     is_from_scratch=bool(experiment.about.get("base", {}).get("seeded")),
                 ),
             )

@@ -15,7 +15,7 @@ from audiorig.config import SIDES, SplitConfig
 from audiorig.data.corpora.folder import UNKNOWN
 from audiorig.data.manifest import write_table
 from audiorig.data.validate import excluded_paths, require_files
-from audiorig.errors import DataError
+from audiorig.errors import ConfigError, DataError
 from audiorig.files import file_digest, write_json, written_aside
 from audiorig.randomness import keyed_generator
 
@@ -24,6 +24,7 @@ from audiorig.randomness import keyed_generator
 PASSING = ["mtime_ns", "problem"]
 COPY = "copy"  # column of splits with augmented copies: 0 for the clip itself
 SUMMARY = "split_summary.json"
+GROUPS = ("participant", "recording", "clip")
 
 log = logging.getLogger(__name__)
 
@@ -40,25 +41,34 @@ def split_manifest(
         not written, whoever reads such a row changes the clip (`data.clips`).
 
     Raises:
+        ConfigError: if the groups are none of files.
         DataError: if a group is on two sides, a side has fewer groups than asked for, or a column
             is missing.
     """
+    if settings.group not in GROUPS:
+        raise ConfigError(
+            f"split {name!r}: group is {settings.group!r}, which only traces of listeners have; expected "
+            f"{' or '.join(GROUPS)} for a corpus of files"
+        )
     left_out = excluded_paths(problems, settings.exclude_reasons)
     is_kept = ~manifest["wav_path"].isin(left_out)
     rows = manifest.drop(columns=PASSING, errors="ignore")[is_kept].reset_index(drop=True)
     require_files(rows, f"split {name!r}")
-    for column in (settings.column, settings.stratify, *settings.labels):
-        if column is not None and column not in rows:
-            raise DataError(
-                f"split {name!r}: the manifest has no column {column!r}; it has {', '.join(map(str, rows))}"
-            )
+    require_columns(rows, settings, f"split {name!r}: the manifest")
     rows["group_id"] = group_ids(rows, settings.group)
     if settings.copies:
         rows = _with_copies(rows, settings, name)
-    side = _official_sides(rows, settings, name) if settings.column else _drawn_sides(rows, settings)
+    side = _official_sides(rows, settings, name) if settings.column else drawn_sides(rows, settings)
     sides = {which: rows[side == which].reset_index(drop=True) for which in SIDES}
-    _check_sides(sides, settings, name)
+    check_sides(sides, settings, name)
     return sides
+
+
+def require_columns(rows: pd.DataFrame, settings: SplitConfig, where: str) -> None:
+    """Stop with one sentence if the settings name a column that is not there."""
+    for column in (settings.column, settings.stratify, *settings.labels):
+        if column is not None and column not in rows:
+            raise DataError(f"{where} has no column {column!r}; it has {', '.join(map(str, rows))}")
 
 
 def group_ids(rows: pd.DataFrame, group: str) -> pd.Series:
@@ -96,8 +106,8 @@ def _official_sides(rows: pd.DataFrame, settings: SplitConfig, name: str) -> pd.
     return side
 
 
-def _drawn_sides(rows: pd.DataFrame, settings: SplitConfig) -> pd.Series:
-    """Deal seeded, shuffled groups out, stratum by stratum, to whichever side lacks most."""
+def drawn_sides(rows: pd.DataFrame, settings: SplitConfig) -> pd.Series:
+    """The side of each row: deal seeded, shuffled groups out, stratum by stratum, to whichever side lacks most."""
     counts, side_of = [0, 0, 0], {}
     for dealt, group in enumerate(_shuffled_groups(rows, settings), start=1):
         lacks = [share * dealt - count for share, count in zip(settings.shares, counts, strict=True)]
@@ -126,7 +136,8 @@ def _shuffled_groups(rows: pd.DataFrame, settings: SplitConfig) -> Iterator[str]
         yield from ordered[shuffled]
 
 
-def _check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: str) -> None:
+def check_sides(sides: dict[str, pd.DataFrame], settings: SplitConfig, name: str) -> None:
+    """Stop with one sentence if a group is on two sides, or a side has too few of them."""
     owner = pd.Series(dtype="str")
     total = sum(rows["group_id"].nunique() for rows in sides.values())
     for which, rows in sides.items():
@@ -199,15 +210,20 @@ def end_sec(rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def write_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: Path) -> dict[str, Any]:
-    """Write each side as parquet, for people, and as Arrow, which readers map; then the summary."""
+    """Write the sides, then the summary."""
+    write_sides(sides, folder)
+    summary = summarize_split(sides, settings, folder)
+    write_json(folder / SUMMARY, summary)
+    for sentence in summary.get("leaks", []):
+        log.warning("%s", sentence)
+    return summary
+
+
+def write_sides(sides: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write each side as parquet, for people, and as Arrow, which readers map."""
     for which, rows in sides.items():
         write_table(rows, folder / f"{which}.parquet")
         # Readers find the file at a point of the whole duration without adding up all durations.
         table = pa.Table.from_pandas(rows.assign(end_sec=end_sec(rows)), preserve_index=False)
         with written_aside(folder / f"{which}.arrow") as aside, pyarrow.ipc.new_file(aside, table.schema) as writer:
             writer.write_table(table)
-    summary = summarize_split(sides, settings, folder)
-    write_json(folder / SUMMARY, summary)
-    for sentence in summary.get("leaks", []):
-        log.warning("%s", sentence)
-    return summary

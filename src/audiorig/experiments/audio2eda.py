@@ -1,5 +1,6 @@
 """From songs to skin conductance: where coefficients, listeners' traces and network meet."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from audiorig.data.eda.songs import SongCollate, SongDataset
 from audiorig.data.eda.trace_store import TraceStore
 from audiorig.data.feature_store import FeatureStore
 from audiorig.data.manifest import read_table
-from audiorig.errors import ConfigError
+from audiorig.errors import ConfigError, DataError
 from audiorig.experiments.inputs import Inputs
 from audiorig.models.eda.model import Audio2Eda
 from audiorig.train.experiment import Experiment
@@ -30,7 +31,8 @@ def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
     """
     traces = _named(settings, inputs)
     rows = read_table(inputs.split / "train.parquet")
-    scale = TraceScale.fit(rows, TraceStore(traces), settings.eda, settings.frame_rate_hz)
+    scale = TraceScale.fit(rows, TraceStore(traces), settings.eda)
+    _check_rate(scale.rate_hz, settings, traces)
     model = Audio2Eda.of_run(settings, MfccScale.fit(rows, FeatureStore(inputs.mfcc)), scale)
     songs = {
         side: SongDataset(
@@ -72,6 +74,14 @@ def _named(settings: Audio2EdaRun, inputs: Inputs) -> Path:
         key = settings.eda.key(settings.audio)
         raise ConfigError(f"this training predicts listeners' traces: name traces.arrow of {key} (--traces)")
     return inputs.traces
+
+
+def _check_rate(found_hz: float, settings: Audio2EdaRun, traces: Path) -> None:
+    if not math.isclose(found_hz, settings.frame_rate_hz, rel_tol=1e-6):
+        raise DataError(
+            f"{traces}: has {found_hz:g} steps a second, and the run predicts {settings.frame_rate_hz:g}: name the "
+            f"traces of {settings.eda.key(settings.audio)}"
+        )
 
 
 def _fingerprint(

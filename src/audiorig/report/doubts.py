@@ -8,6 +8,7 @@ from audiorig.evaluate.systems import MAJORITY, SHUFFLED
 from audiorig.report.adaptation import scratch_warnings
 from audiorig.report.answers import RECALL
 from audiorig.report.crops import crop_warnings
+from audiorig.report.eda.verdict import eda_warnings
 from audiorig.report.inputs import W2V_LEARNT, RunInputs
 from audiorig.report.pretraining import pretraining_warnings
 from audiorig.report.privacy import PRIVATE
@@ -25,6 +26,7 @@ def warnings(inputs: RunInputs) -> list[str]:
         *inputs.run.report.notes,
         *_adaptation_warnings(inputs),
         *_tuning_warnings(inputs),
+        *eda_warnings(inputs),
         *_split_warnings(inputs.split),
         *_interval_warnings(inputs.scores),
         *leak_warnings(inputs.scores),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pydantic import TypeAdapter
 
-from audiorig.config import SIDES, Corpus, CorpusSection, HomeWav2Vec2Run, Run, TuningRun, WaveMAERun
+from audiorig.config import SIDES, Audio2EdaRun, Corpus, CorpusSection, HomeWav2Vec2Run, Run, TuningRun, WaveMAERun
 from audiorig.config_checks import read_yaml
 from audiorig.config_stages import run_name
 from audiorig.data.manifest import read_table
@@ -18,6 +18,7 @@ from audiorig.evaluate.answers_table import PERMUTED, read_answers
 from audiorig.evaluate.rebuild import RebuiltClip, load_examples
 from audiorig.files import read_json
 from audiorig.provenance import environment
+from audiorig.report.eda.inputs import Heard, read_heard
 from audiorig.report.look_inside import load_inside
 from audiorig.report.scores import Beside, Scores, beside_others
 
@@ -47,6 +48,7 @@ class RunInputs:
             true ones counted among the shuffles.
         num_unreadable: test clips of a tuned model that no score is about, as they could not be read.
         ladder: the run beside its ladder, as ``ladder.json`` has it.
+        heard: traces that were predicted, and what was found in the listeners' own.
         files: every file of the corpus with its participant, recording, length and side ("" in none), where
             the page speaks of participants or must not name them.
         beside: differences to other runs.
@@ -71,6 +73,7 @@ class RunInputs:
     luck: dict[tuple[str, str], float] = field(default_factory=dict)
     num_unreadable: int = 0
     ladder: dict[str, Any] = field(default_factory=dict)
+    heard: Heard = field(default_factory=Heard)
 
     @property
     def system(self) -> str:
@@ -87,6 +90,8 @@ class RunInputs:
                 return data.crop_sec
             case TuningRun(data=data):
                 return data.max_sec
+            case Audio2EdaRun(data=songs):
+                return songs.max_sec
         raise TypeError(f"{type(self.run).__name__} has no crops that are known here")
 
     @property
@@ -180,6 +185,7 @@ def read_inputs(
     against: Path | None = None,
     predictions: Path | None = None,
     ladder: Path | None = None,
+    heard: tuple[Path, Path] | None = None,
 ) -> RunInputs:
     """Read everything for the page that will lie at ``page``.
 
@@ -189,6 +195,7 @@ def read_inputs(
         against: differences to another run.
         predictions: answers of a tuned model.
         ladder: the run beside its ladder.
+        heard: folders of scored traces, of the run and of the corpus.
 
     Raises:
         DataError: if the corpus is private, and no manifest says which names must not appear; if the answers of a
@@ -225,4 +232,5 @@ def read_inputs(
         luck=luck_of(rows),
         num_unreadable=num_unreadable(rows),
         ladder=read_json(ladder) if ladder else {},
+        heard=read_heard(*heard) if heard else Heard(),
     )

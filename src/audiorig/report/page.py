@@ -6,11 +6,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from audiorig.config import HomeWav2Vec2Run, ProbeTask, TuningRun, WaveMAERun
+from audiorig.config import Audio2EdaRun, HomeWav2Vec2Run, ProbeTask, TuningRun, WaveMAERun
 from audiorig.data.pseudonyms import IDENTIFYING
 from audiorig.report import homewav2vec2_page, origins, probes, training, tuned_page, wavemae_page
 from audiorig.report.answers import beside_answers
 from audiorig.report.doubts import warnings
+from audiorig.report.eda import page as eda_page
 from audiorig.report.inputs import RunInputs
 from audiorig.report.privacy import without_names
 from audiorig.report.tables import Table, beside_table
@@ -39,6 +40,8 @@ def build_report(inputs: RunInputs) -> str:
             return render("homewav2vec2.html", **shared(inputs), **probed(inputs), **own)
         case TuningRun() as run:
             return render("tuned.html", **shared(inputs), **tuned_page.content(inputs, run))
+        case Audio2EdaRun() as run:
+            return render("audio2eda.html", **shared(inputs), **eda_page.content(inputs, run))
     raise TypeError(f"{type(inputs.run).__name__}: no page is known for this experiment")
 
 
@@ -104,8 +107,13 @@ def training_facts(inputs: RunInputs) -> dict[str, str]:
     made = steps or settings.max_steps  # fewer where training stopped early
     heard_sec = made * settings.batch_size * settings.accumulation * inputs.crop_sec
     counted = [entry["hours_heard"] for entry in inputs.history if entry.get("hours_heard") is not None]
-    most = "at most " if isinstance(inputs.run, TuningRun) else ""  # a clip may be shorter than the longest crop
-    crops = "clips" if most else "crops"
+    match inputs.run:  # a clip or a song may be shorter than the longest crop
+        case TuningRun():
+            most, crops = "at most ", "clips"
+        case Audio2EdaRun() as run:
+            most, crops = "at most ", "songs with all of their listeners" if run.data.group_songs else "traces"
+        case _:
+            most, crops = "", "crops"
     facts = {
         "steps": f"{steps:,} of {settings.max_steps:,}",
         "items a step": f"{settings.batch_size * settings.accumulation} {crops} of {most}{inputs.crop_sec:.2f} s",

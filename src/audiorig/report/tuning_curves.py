@@ -26,8 +26,23 @@ def tuning_curves(history: Sequence[Mapping[str, Any]], kept_step: int | None) -
     terms = [term for term in TERMS if term in logged]
     losses = {"total": "whole loss", **({term: TERMS[term] for term in terms} if len(terms) > 1 else {})}
     scores = {start: [key for key in logged if key.startswith(start)] for start in ON_DEV}
-    scores = {start: keys for start, keys in scores.items() if keys}
-    if "total" not in logged:
+    return curves_of(history, losses, {start: keys for start, keys in scores.items() if keys}, kept_step)
+
+
+def curves_of(
+    history: Sequence[Mapping[str, Any]],
+    losses: Mapping[str, str],
+    scores: Mapping[str, Sequence[str]],
+    kept_step: int | None,
+) -> Picture | None:
+    """A panel for each loss or measure, for each group of scores on dev, and for the rate.
+
+    Args:
+        losses: name in the log -> title; drawn on training batches where logged, and on dev.
+        scores: a beginning of ``ON_DEV`` -> names in the log.
+    """
+    losses = {key: title for key, title in losses.items() if any(key in e or f"eval_{key}" in e for e in history)}
+    if not losses:
         return None
     panels = len(losses) + len(scores) + 1
     columns = min(4, panels)
@@ -56,7 +71,8 @@ def tuning_curves(history: Sequence[Mapping[str, Any]], kept_step: int | None) -
 
 def _draw_loss(axis: Axes, history: Sequence[Mapping[str, Any]], key: str, title: str) -> None:
     steps, values, _ = thinned(*series(history, key))
-    axis.plot(steps, values, color=BLUE, linewidth=1, alpha=0.8, label="training batches")
+    if steps:
+        axis.plot(steps, values, color=BLUE, linewidth=1, alpha=0.8, label="training batches")
     axis.plot(*series(history, f"eval_{key}"), "o-", color=ORANGE, markersize=3.5, linewidth=1.2, label="dev")
     axis.set_title(title)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiorig.config import HomeWav2Vec2Run, ProbeTask, TuningRun
+from audiorig.config import Audio2EdaRun, HomeWav2Vec2Run, ProbeTask, TuningRun
 from audiorig.evaluate.baselines import LOG_MEL, LOG_MEL_DELTAS, LOG_MEL_LEVELLED, MFCC
 from audiorig.evaluate.systems import BEFORE, RANDOM
 from audiorig.report.adaptation import change_clauses, overall_verdict
+from audiorig.report.eda.verdict import eda_verdict
 from audiorig.report.inputs import RunInputs
 from audiorig.report.rebuilt import pitch_verdict, reconstruction_verdict
 from audiorig.report.scores import Beside
@@ -24,6 +25,8 @@ def verdict(inputs: RunInputs) -> list[str]:
         held = f" on held-out {GROUPS.get(kept_apart(inputs.split), 'groups')}"
         beside = [beside_sentences(each, inputs.run) for each in inputs.beside]
         return [*tuned_verdict(inputs, inputs.run, held), *(sentence for each in beside for sentence in each)]
+    if isinstance(inputs.run, Audio2EdaRun):
+        return eda_verdict(inputs)
     tasks = inputs.run.probe.tasks
     sentences = [overall_verdict(inputs)] if isinstance(inputs.run, HomeWav2Vec2Run) else []
     sentences += [task_verdict(inputs, name, held_out(tasks.get(name), inputs.split)) for name in inputs.scores.tasks]

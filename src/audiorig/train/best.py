@@ -1,4 +1,8 @@
-"""The checkpoint of the best evaluation: where it lies, whether it is there, its weights."""
+"""The checkpoints of the best evaluations: where they lie, whether they are there, their weights.
+
+One may be kept for the end of the run (``selection.keep_best``, which goes by gains), and several
+for whoever wants to look at them (``selection.keep_top``, which goes by the value alone).
+"""
 
 import logging
 import os
@@ -10,11 +14,13 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 
-from audiorig.config import SelectionConfig
+from audiorig.config import SelectionConfig, TrainConfig
 from audiorig.errors import ResumeError
-from audiorig.files import read_json
+from audiorig.files import read_json, write_json
 from audiorig.train import checkpoints
-from audiorig.train.selection import History, judge
+from audiorig.train.selection import History, judge, ranked
+
+INDEX = "best.json"  # beside the checkpoints: those of keep_top, best first
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +37,36 @@ def kept(root: Path, history: History, selection: SelectionConfig) -> Path | Non
     return None if step is None else root / f"step-{step}"
 
 
+def top(root: Path, history: History, selection: SelectionConfig, now: int | None = None) -> list[tuple[int, float]]:
+    """Step and value of the ``keep_top`` best evaluations whose checkpoint is there, best first.
+
+    Args:
+        now: the step that may yet be saved: it counts as if it were there.
+    """
+    found = [each for each in ranked(history, selection) if each[0] == now or (root / f"step-{each[0]}").is_dir()]
+    return found[: selection.keep_top]
+
+
+def write_index(root: Path, history: History, selection: SelectionConfig) -> None:
+    """Write down what ``keep_top`` keeps: before anything is deleted, so that all that is listed is there."""
+    if not selection.keep_top:
+        (root / INDEX).unlink(missing_ok=True)
+        return
+    listed = [{"step": step, "value": value, "folder": f"step-{step}"} for step, value in top(root, history, selection)]
+    write_json(root / INDEX, {"metric": selection.metric, "mode": selection.mode, "checkpoints": listed})
+
+
+def spared(root: Path, history: History, settings: TrainConfig) -> set[Path]:
+    """Checkpoints that are kept however old they are."""
+    found = {root / f"step-{step}" for step, _ in top(root, history, settings.selection)}
+    if (best := kept(root, history, settings.selection)) is not None:
+        found.add(best)
+    if every := settings.keep_every_steps:
+        names = ((folder, int(folder.name.removeprefix("step-"))) for folder in checkpoints.list_checkpoints(root))
+        found |= {folder for folder, step in names if step % every == 0}
+    return found
+
+
 def is_saved(checkpoint: Path, history: History, selection: SelectionConfig) -> bool:
     """Whether a checkpoint is there already, whole: of a step that comes again, after an older one was gone on from.
 
@@ -39,7 +75,7 @@ def is_saved(checkpoint: Path, history: History, selection: SelectionConfig) -> 
     """
     if not checkpoint.exists() or checkpoints.broken_because(checkpoint) is not None:
         return False
-    return not selection.keep_best or history_of(checkpoint) == history
+    return not (selection.keep_best or selection.keep_top) or history_of(checkpoint) == history
 
 
 def lost_because(checkpoint: Path, selection: SelectionConfig) -> str | None:
@@ -52,20 +88,26 @@ def lost_because(checkpoint: Path, selection: SelectionConfig) -> str | None:
 
 
 def bring(root: Path, start: Path, selection: SelectionConfig) -> None:
-    """Copy the best checkpoint to where the run will look for it, if it goes on from elsewhere.
+    """Copy the best checkpoints to where the run will look for them, if it goes on from elsewhere.
+
+    Those of ``keep_top`` that are not there, or no longer whole, the run can do without.
 
     Raises:
-        ResumeError: if it is not beside the one to go on from.
+        ResumeError: if the one that it may end with is not beside the one to go on from.
     """
     if reason := lost_because(start, selection):
         raise ResumeError(f"{start}: {reason}; take another checkpoint, or copy {start.parent.name} as a whole")
-    target = kept(root, history_of(start), selection) if selection.keep_best else None
-    if target is None or target.exists():
-        return
-    is_start = checkpoints.step_of(start) == int(target.name.removeprefix("step-"))
-    aside = root / ".aside-best"
-    shutil.copytree(start if is_start else start.with_name(target.name), aside)
-    os.rename(aside, target)
+    history, first = history_of(start), checkpoints.step_of(start)
+    wanted = [root / f"step-{step}" for step, _ in top(start.parent, history, selection, now=first)]
+    if (best := kept(root, history, selection)) is not None and best not in wanted:
+        wanted.append(best)
+    for target in wanted:
+        source = start if target.name == f"step-{first}" else start.with_name(target.name)
+        if target.exists() or checkpoints.broken_because(source) is not None:
+            continue
+        aside = root / ".aside-best"
+        shutil.copytree(source, aside)
+        os.rename(aside, target)
 
 
 def load_weights(model: PreTrainedModel, checkpoint: Path) -> None:

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from audiorig.config import SelectionConfig, TrainConfig
-from audiorig.train import ranks
+from audiorig.train import best, ranks
 from audiorig.train.ranks import SIGNALS
 from audiorig.train.schedule import PlateauSchedule, num_reductions
 from audiorig.train.selection import is_hopeless, judge, require_metric
@@ -70,16 +71,17 @@ class StopInGoodOrder(TrainerCallback):
 
 
 class FollowDev(TrainerCallback):
-    """What an evaluation on dev leads to: a checkpoint of the best one, a lower rate, an early end.
+    """What an evaluation on dev leads to: checkpoints of the best ones, a lower rate, an early end.
 
-    Nothing is remembered: all of it follows from the log.
+    Nothing is remembered: all of it follows from the log, and from what lies in the folder.
 
     Args:
-        settings: those of the run, which must say that dev is followed.
+        settings: those of the run, which must say that dev is followed, or its best checkpoints kept.
+        root: the folder of its checkpoints.
     """
 
-    def __init__(self, settings: TrainConfig) -> None:
-        self.settings = settings
+    def __init__(self, settings: TrainConfig, root: Path) -> None:
+        self.settings, self.root = settings, root
 
     def on_evaluate(
         self,
@@ -90,9 +92,12 @@ class FollowDev(TrainerCallback):
         lr_scheduler: Any = None,
         **other: Any,
     ) -> None:
-        selection, history = self.settings.selection, state.log_history
+        selection, history, step = self.settings.selection, state.log_history, state.global_step
         require_metric(metrics or {}, selection)
-        if selection.keep_best and judge(history, selection).best_step == state.global_step:
+        if selection.keep_top:
+            top = ranks.from_main(lambda: best.top(self.root, history, selection, now=step))
+            control.should_save |= step in [each for each, _ in top]
+        if selection.keep_best and judge(history, selection).best_step == step:
             control.should_save = True
         if is_hopeless(history, selection):
             control.should_save = control.should_training_stop = True
@@ -148,11 +153,30 @@ class ProgressBar(TrainerCallback):
             self.bar.close()
 
 
-class TensorBoard(TrainerCallback):
-    """Every logged number as a scalar; a resumed run leaves no doubled points."""
+def is_between(entry: Mapping[str, Any], step: int, every_steps: int) -> bool:
+    """Whether an entry of the log is of a training step that trackers are not told of."""
+    return "learning_rate" in entry and step % every_steps != 0
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+
+def scalars(entry: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an entry of the log as train/... and eval/...; text, which callbacks keep there, is left out."""
+    found = {}
+    for name, value in entry.items():
+        side, _, rest = name.partition("_")
+        if name != "epoch" and isinstance(value, int | float):
+            found[f"eval/{rest}" if side == "eval" else f"train/{name}"] = value
+    return found
+
+
+class TensorBoard(TrainerCallback):
+    """Logged numbers as scalars; a resumed run leaves no doubled points.
+
+    Args:
+        every_steps: of training steps, only each such one; of dev, all.
+    """
+
+    def __init__(self, folder: Path, every_steps: int = 1) -> None:
+        self.folder, self.every_steps = folder, every_steps
         self.writer: SummaryWriter | None = None
 
     def on_train_begin(
@@ -172,13 +196,10 @@ class TensorBoard(TrainerCallback):
         logs: dict[str, float] | None = None,
         **other: Any,
     ) -> None:
-        if self.writer is None:
+        if self.writer is None or is_between(logs or {}, state.global_step, self.every_steps):
             return
-        for name, value in (logs or {}).items():
-            side, _, rest = name.partition("_")
-            tag = f"eval/{rest}" if side == "eval" else f"train/{name}"
-            if name != "epoch" and isinstance(value, int | float):
-                self.writer.add_scalar(tag, value, state.global_step)
+        for tag, value in scalars(logs or {}).items():
+            self.writer.add_scalar(tag, value, state.global_step)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **other: Any) -> None:
         if self.writer is not None:

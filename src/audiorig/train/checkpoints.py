@@ -150,3 +150,5 @@ def _clear_leftovers(root: Path) -> None:
     """Remove what a killed save or rotation left behind."""
     for leftover in (*root.glob(".aside*"), *root.glob(".gone-*")):
         shutil.rmtree(leftover)
+    for leftover in root.glob(".*.json.*.aside"):
+        leftover.unlink()

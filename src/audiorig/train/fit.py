@@ -2,27 +2,28 @@
 
 import logging
 import math
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PrinterCallback
+from pydantic import SecretStr
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from audiorig.config import LogConfig, TrainConfig
+from audiorig.config_stages import run_name
 from audiorig.errors import Unfinished
-from audiorig.files import write_json, written_aside
 from audiorig.train import best, checkpoints, ranks
-from audiorig.train.arguments import precision
 from audiorig.train.callbacks import FollowDev, ProgressBar, StopInGoodOrder, TensorBoard
 from audiorig.train.compilation import compile_blocks
+from audiorig.train.devices import precision, require_machine
 from audiorig.train.experiment import Experiment
 from audiorig.train.probe_log import ProbeInTraining
 from audiorig.train.selection import History, is_hopeless, outcome
+from audiorig.train.start import load_start, weights_digest
 from audiorig.train.trainer import RigTrainer
+from audiorig.train.wandb_log import WandbLog, require_wandb
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def fit(
     log: LogConfig = LogConfig(),  # noqa: B008
     start_weights: Path | None = None,
     run_settings: Mapping[str, Any] | None = None,
+    wandb_key: SecretStr | None = None,
     resume_from: Path | None = None,
     stop_after_steps: int | None = None,
 ) -> tuple[list[dict[str, Any]], int]:
@@ -47,7 +49,12 @@ def fit(
     result is written. All ranks call this; the first one's log is the whole one.
 
     Args:
-        folder: the run's folder; ``checkpoints/`` and ``tensorboard/`` are written into it.
+        folder: the run's folder; ``checkpoints/``, ``tensorboard/`` and ``wandb/`` are written into it.
+        log: who is told of it.
+        start_weights: a final.ckpt, a model folder or a checkpoint of a run of the same model, whose
+            weights are begun with; if not given, what the settings name.
+        run_settings: what wandb is told of the settings.
+        wandb_key: its key, as .env has it.
         resume_from: a checkpoint to go on from instead.
         stop_after_steps: stop in good order after this many steps.
 
@@ -59,12 +66,17 @@ def fit(
     Raises:
         Unfinished: if the run was stopped before its end; it is saved.
         ResumeError: if ``resume_from`` does not fit.
+        ConfigError: if settings do not fit this machine, these data or this model: before the first step.
     """
+    require_machine(settings)
+    require_wandb(log, wandb_key)
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_warning()
     torch.set_num_threads(settings.cpu_threads)
     root = folder / "checkpoints"
-    fingerprint = run_fingerprint(experiment, settings, seed)
+    if start_weights is None and settings.load_from_checkpoint is not None:
+        start_weights = Path(settings.load_from_checkpoint)
+    fingerprint = run_fingerprint(experiment, settings, seed, start_weights)
     start = ranks.from_main(lambda: _find_start(root, fingerprint, settings, resume_from))
     first_step = checkpoints.step_of(start) if start else 0
     if start is not None and experiment.ledger is not None:
@@ -72,21 +84,32 @@ def fit(
     if start is not None and is_finished(best.history_of(start), first_step, settings):
         logger.info("%s holds the whole run: nothing to train", start)
         return load_finished(experiment.model, start, root, settings), first_step
+    if start is None and start_weights is not None:
+        load_start(experiment.model, start_weights)
+        logger.info("beginning with the weights of %s", start_weights)
     if settings.compile:
         logger.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
     step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
-    callbacks = [stopper, *([FollowDev(settings)] if settings.follows_dev else [])]
-    callbacks += [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard")]
-    callbacks += experiment.callbacks
+    is_judged = settings.follows_dev or settings.selection.keep_top > 0
+    callbacks: list[TrainerCallback] = [stopper, *([FollowDev(settings, root)] if is_judged else [])]
+    callbacks += [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard", log.every_steps)]
+    wandb = None if log.wandb.mode == "off" else WandbLog(log, folder, run_name(folder), run_settings, wandb_key)
+    callbacks += [*([wandb] if wandb else []), *experiment.callbacks]
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
     trainer.fingerprint = fingerprint
     for callback in experiment.callbacks:
         if isinstance(callback, ProbeInTraining):
             callback.attach(trainer)
+    if is_judged:
+        trainer.require_selection()
     logger.info("resuming from %s", start) if start else logger.info("starting from step 0")
-    trainer.train(resume_from_checkpoint=str(start) if start else None)
+    try:
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+    finally:
+        if wandb is not None:
+            wandb.close(exit_code=1)  # after an error: a good end has closed it
     if not is_finished(trainer.state.log_history, trainer.state.global_step, settings):
         raise Unfinished(
             f"stopped by {stopper.reason} at step {trainer.state.global_step} of {settings.max_steps}; "
@@ -107,6 +130,7 @@ def _find_start(
     start = resume_from or checkpoints.newest_whole(
         root, fingerprint, lambda folder: best.lost_because(folder, settings.selection)
     )
+    best.write_index(root, best.history_of(start) if start else [], settings.selection)
     if start is not None and (written_by := checkpoints.num_ranks(start)) != ranks.world_size():
         logger.warning(
             "%s was written by %d processes, and this run has %d: it goes on, with batches and random numbers of its "
@@ -116,10 +140,16 @@ def _find_start(
     return start
 
 
-def run_fingerprint(experiment: Experiment, settings: TrainConfig, seed: int) -> dict[str, Any]:
-    """What must be equal for one run to go on from another's checkpoint."""
-    train = settings.model_dump(mode="json", exclude=set(settings.operation_keys()))
-    return {"seed": seed, "train": train, "computed_in": precision(settings), **experiment.fingerprint}
+def run_fingerprint(
+    experiment: Experiment, settings: TrainConfig, seed: int, start_weights: Path | None = None
+) -> dict[str, Any]:
+    """What must be equal for one run to go on from another's checkpoint.
+
+    Of weights to begin with, that is what they are, not where they lie.
+    """
+    train = settings.model_dump(mode="json", exclude={*settings.operation_keys(), "load_from_checkpoint"})
+    began = {} if start_weights is None else {"start_weights_sha256": weights_digest(start_weights)}
+    return {"seed": seed, "train": train, "computed_in": precision(settings), **began, **experiment.fingerprint}
 
 
 def is_finished(history: History, step: int, settings: TrainConfig) -> bool:
@@ -172,40 +202,3 @@ def _end(model: PreTrainedModel, history: History, root: Path, settings: TrainCo
     elif selection.keep_best:
         logger.warning("no evaluation gave a finite eval_%s: the weights are those of the last step", selection.metric)
     return [*entries, found] if found else entries
-
-
-def export(
-    model: PreTrainedModel,
-    history: list[dict[str, Any]],
-    *,
-    final: Path,
-    model_folder: Path,
-    history_file: Path,
-    settings: Mapping[str, Any],
-    provenance: Mapping[str, Any],
-    card: str,
-) -> None:
-    """Write what others use: one file, a Hugging Face folder, the log.
-
-    ``final`` loads with ``weights_only=True`` and holds ``weights``, ``config``, ``provenance``.
-    """
-    write_json(history_file, history)
-    aside = model_folder.with_name(f".{model_folder.name}.aside")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside)
-    (aside / "README.md").write_text(card, encoding="utf-8")
-    readable = 0o666 & ~_umask()
-    for path in aside.iterdir():
-        path.chmod(readable)  # safetensors are written for their owner alone
-    shutil.rmtree(model_folder, ignore_errors=True)
-    os.rename(aside, model_folder)
-    weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-    with written_aside(final) as path:
-        torch.save({"weights": weights, "config": dict(settings), "provenance": dict(provenance)}, path)
-
-
-def _umask() -> int:
-    """Which rights new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

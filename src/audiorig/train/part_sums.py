@@ -11,8 +11,12 @@ Parts = Mapping[str, tuple[Tensor, Tensor]]
 
 
 def pairs_of(parts: Parts) -> dict[str, Tensor]:
-    """Sum and weight of each part as float64 (2,), where they are."""
-    return {name: torch.stack([total.double(), weight.double()]) for name, (total, weight) in parts.items()}
+    """Sum and weight of each part as float64 (2,), where they are; of Apple's GPUs, which lack it, on the CPU."""
+    return {name: torch.stack([_double(total), _double(weight)]) for name, (total, weight) in parts.items()}
+
+
+def _double(value: Tensor) -> Tensor:
+    return (value.cpu() if value.device.type == "mps" else value).double()
 
 
 class PartSums:

@@ -26,6 +26,8 @@ STOCK = {
 
 def warmup_steps(settings: TrainConfig) -> int:
     """Steps in which the rate rises; the first of them has rate 0."""
+    if settings.warmup_steps is not None:
+        return settings.warmup_steps
     return math.ceil(settings.warmup_share * settings.max_steps)
 
 

@@ -64,6 +64,13 @@ def judge(history: History, selection: SelectionConfig) -> Verdict:
     return verdict
 
 
+def ranked(history: History, selection: SelectionConfig) -> list[tuple[int, float]]:
+    """Step and value of the finite evaluations, best first, whatever a gain is; of equal ones the earlier first."""
+    sign = 1.0 if selection.mode == "min" else -1.0
+    found = [(step, value) for step, value in evaluations(history, selection) if math.isfinite(value)]
+    return sorted(found, key=lambda each: (sign * each[1], each[0]))
+
+
 def is_hopeless(history: History, selection: SelectionConfig) -> bool:
     """Whether ``patience`` evaluations in a row brought no gain: training ends there."""
     return 0 < selection.patience <= judge(history, selection).num_without_gain

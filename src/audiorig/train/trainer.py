@@ -9,26 +9,26 @@ and the first one writes.
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import Trainer
 
 from audiorig.config import TrainConfig
-from audiorig.data.prefetch import ReadAhead, as_it_is, read_items
-from audiorig.errors import DataError
+from audiorig.errors import ConfigError, DataError
 from audiorig.randomness import keyed_generator, random_state_fence
 from audiorig.train import best, checkpoints, ranks
 from audiorig.train.arguments import training_arguments
 from audiorig.train.callbacks import HasNumbers
-from audiorig.train.compilation import uncompiled
+from audiorig.train.dev import batches_of, measure
 from audiorig.train.experiment import Experiment
-from audiorig.train.groups import parameter_groups
-from audiorig.train.part_sums import PartSums, pairs_of
-from audiorig.train.sampler import StepSampler
+from audiorig.train.loader import training_loader
+from audiorig.train.optimizers import build_optimizer
+from audiorig.train.part_sums import PartSums
 from audiorig.train.schedule import PlateauSchedule
+from audiorig.train.selection import require_metric
 
 # The loss scale of half precision begins at 2^16 and is halved at an overflow: after 16 it is no longer the cause.
 MOST_OVERFLOWS = 50
@@ -40,7 +40,7 @@ class RigTrainer(Trainer):
     def __init__(self, experiment: Experiment, settings: TrainConfig, folder: Path, seed: int, **other: Any) -> None:
         super().__init__(
             model=experiment.model,
-            args=training_arguments(settings, folder, seed),
+            args=training_arguments(settings, folder, seed, len(experiment.train_dataset)),
             train_dataset=experiment.train_dataset,
             eval_dataset=experiment.dev_dataset,
             data_collator=experiment.collate,
@@ -60,30 +60,8 @@ class RigTrainer(Trainer):
     # ------------------------------------------------------------------ data
 
     def get_train_dataloader(self) -> DataLoader:
-        """All micro-batches of the run. Not given to accelerate, which would shard it again."""
-        sampler = StepSampler(
-            len(self.experiment.train_dataset),
-            self.settings.batch_size,
-            self.settings.max_steps * self.settings.accumulation,
-            self.run_seed,
-            self.args.process_index,
-            self.args.world_size,
-        )
-        workers = self.settings.num_workers
-        dataset: Any = self.experiment.train_dataset
-        collate: Any = self.experiment.collate
-        if workers == 0:
-            dataset, collate = ReadAhead(dataset, collate, sampler), as_it_is
-        return DataLoader(
-            cast(Dataset, dataset),
-            batch_sampler=sampler,
-            collate_fn=collate,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # or iter() would draw from the global state
-            pin_memory=torch.cuda.is_available(),
-            **(ranks.worker_options(dataset, collate) if workers else {}),
-        )
+        """All micro-batches of the run."""
+        return training_loader(self.experiment, self.settings, self.run_seed, self.args.device.type == "cuda")
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """The micro-batches of a step; what the ledger is to count is taken out of them."""
@@ -122,36 +100,40 @@ class RigTrainer(Trainer):
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
     ) -> dict[str, float]:
-        """Means of the loss parts over all dev items, whatever the batch size for what is a sum over items.
-
-        The ranks take batches in turn, and add up all of them: each gets what one alone would get.
-        """
-        dataset, size = self.experiment.dev_dataset, self.settings.batch_size
-        model = self.experiment.model.eval()
-        mine: list[dict[str, Tensor]] = []
-        rows: list[Tensor] = []
-        with random_state_fence(), torch.no_grad(), uncompiled(), self.accelerator.autocast():
-            for first in range(0, len(dataset), size)[ranks.rank() :: ranks.world_size()]:
-                items = read_items(dataset, [(0, item) for item in range(first, min(first + size, len(dataset)))])
-                batch = {name: value for name, value in self.experiment.collate_dev(items).items() if name != "seen"}
-                output = model(**self._prepare_inputs(batch))
-                mine.append({name: pair.cpu() for name, pair in pairs_of(output["parts"]).items()})
-                if "rows" in output:
-                    rows.append(output["rows"].cpu())
-        sums = PartSums()
-        for pairs in ranks.in_turn(mine):
-            sums.add_pairs(pairs)
-        parts = sums.means()
-        if found := ranks.in_turn(rows):  # losses of pairs: those of all dev items, not of a batch
-            parts |= model.means_of_all(torch.cat(found))
-        derived = model.derived(dict(parts)) if hasattr(model, "derived") else {}
-        weights = getattr(model, "part_weights", {})
-        if terms := [weight * parts[name] for name, weight in weights.items() if name in parts]:
-            parts["total"] = sum(terms)  # of none there is no total, least of all one of 0
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in (parts | derived).items()}
+        """Measure dev, log it, and tell the callbacks."""
+        found = self._measure(batches_of(len(self.experiment.dev_dataset), self.settings.batch_size))
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def require_selection(self) -> None:
+        """Check that an evaluation gives what the run is to be judged by, before the first step.
+
+        A batch is enough to see it. A number that only some items have may be missing there, so all
+        of dev is asked before it is missed.
+
+        Raises:
+            ConfigError: if it does not, or dev is empty.
+        """
+        selection = self.settings.selection
+        if not len(self.experiment.dev_dataset):
+            raise ConfigError(
+                "train.selection or train.schedule follows dev, and dev has no items; change the split, or follow nothing"
+            )
+        batches = batches_of(len(self.experiment.dev_dataset), self.settings.batch_size)
+        for asked in (batches[:1], batches):
+            names = {f"eval_{name}": value for name, value in self._measure(asked).items()}
+            if f"eval_{selection.metric}" in names:
+                return
+        require_metric(names, selection)
+
+    def _measure(self, batches: list[range]) -> dict[str, float]:
+        experiment = self.experiment
+        return measure(
+            *(experiment.model, experiment.dev_dataset, experiment.collate_dev, batches),
+            *(self._prepare_inputs, self.accelerator.autocast),
+        )
 
     # ------------------------------------------------------------------ loss
 
@@ -211,12 +193,9 @@ class RigTrainer(Trainer):
         return norm
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """AdamW without decay on vectors and on what the model names, and slower where the model says so."""
+        """No decay on vectors and on what the model names, and slower where the model says so."""
         if self.optimizer is None:
-            model = model or self.model
-            kind, arguments = self.get_optimizer_cls_and_kwargs(self.args, model)
-            groups = parameter_groups(model, self.args.learning_rate, self.args.weight_decay)
-            self.optimizer = kind(groups, **arguments)
+            self.optimizer = build_optimizer(model or self.model, self.settings)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -242,6 +221,7 @@ class RigTrainer(Trainer):
         root, step = self.root, self.state.global_step
         target = root / f"step-{step}"
         if ranks.from_main(lambda: best.is_saved(target, self.state.log_history, self.settings.selection)):
+            self._keep_house(target)
             return
         self._aside = root / ".aside"
         try:
@@ -255,6 +235,13 @@ class RigTrainer(Trainer):
             if self.experiment.ledger is not None:
                 self.experiment.ledger.save(written)
             checkpoints.seal(written, target, step, self.fingerprint)
-            kept = best.kept(root, self.state.log_history, self.settings.selection)
-            checkpoints.rotate(root, self.settings.keep_checkpoints, spared=(kept, target))
+        self._keep_house(target)
+
+    def _keep_house(self, newest: Path) -> None:
+        """Write down which checkpoints are the best, then delete those that nothing keeps; the first rank does."""
+        if ranks.is_main():
+            history, settings = self.state.log_history, self.settings
+            best.write_index(self.root, history, settings.selection)
+            spared = best.spared(self.root, history, settings) | {newest}
+            checkpoints.rotate(self.root, settings.keep_checkpoints, spared)
         ranks.barrier()

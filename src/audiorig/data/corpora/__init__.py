@@ -10,24 +10,27 @@ from audiorig.config import (
     CriesCorpus,
     DemoCorpus,
     DemoCriesCorpus,
+    DemoEdaCorpus,
     DemoRatingsCorpus,
     EmiliaCorpus,
     FolderCorpus,
     HomeCorpus,
     HomeDemoCorpus,
+    ListenersCorpus,
 )
 from audiorig.data.corpora.cries import describe_clips as describe_cries
 from audiorig.data.corpora.emilia import describe_clips as describe_emilia
 from audiorig.data.corpora.folder import describe_clips as describe_folder
 from audiorig.data.corpora.home import describe_clips as describe_home
+from audiorig.data.corpora.listeners import describe_clips as describe_songs
 
 
 def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
     """What the names of a corpus' audio end with; ``.tar`` are archives of such files."""
     match corpus:
-        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus():
+        case FolderCorpus() | EmiliaCorpus() | HomeCorpus() | CriesCorpus() | ListenersCorpus():
             return corpus.extensions
-        case DemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
+        case DemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus() | DemoEdaCorpus():
             return (".wav",)
         case HomeDemoCorpus():
             return (".wav", ".flac")
@@ -55,6 +58,8 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
             return describe_home(corpus, root, scan)
         case CriesCorpus():
             return describe_cries(corpus, scan)
+        case ListenersCorpus() | DemoEdaCorpus():
+            return describe_songs(corpus, root, scan)
         case DemoCorpus() | HomeDemoCorpus() | DemoRatingsCorpus() | DemoCriesCorpus():
             made = FolderCorpus(kind="folder", root=str(root), metadata="metadata.csv")
             return describe_folder(made, root, scan)

@@ -32,9 +32,9 @@ TRACE_LATENCY_SD_SEC = 0.1
 LEVEL = (2.5, 9.0)  # microsiemens
 RESPONSE = (0.1, 0.4)  # standard deviation of the responses, microsiemens
 # In standard deviations of the responses.
-DRIFT = 0.65
-DRIFT_SEC = 9.0
-WANDER = 0.35
+DRIFT = 0.92
+DRIFT_SEC = 12.0
+WANDER = 0.2
 NOISE = 0.01
 # Mean variance within a song of responses of strength 1, of which `UNIT` makes 1: of a hundred songs of 40 s.
 UNIT = 0.316
@@ -68,12 +68,14 @@ class Trace(NamedTuple):
         music: the part that the accents made, microsiemens (T,).
         private: the responses to nothing, microsiemens (T,).
         latency_sec: from an accent to the beginning of its response.
+        level: microsiemens that all else lies above.
     """
 
     samples: FloatArray
     music: FloatArray
     private: FloatArray
     latency_sec: float
+    level: float
 
 
 def draw_listener(seed: int, subject: str) -> Listener:
@@ -118,7 +120,8 @@ def responses(onset_sec: FloatArray, strength: FloatArray, num_samples: int, dec
 def drift(num_samples: int) -> FloatArray:
     """What every skin does after a song's onset, (T,), of variance about 1 over 40 s: it dries."""
     time_sec = np.arange(num_samples) / RATE_HZ
-    return 4.0 * np.exp(-time_sec / DRIFT_SEC)
+    fallen: FloatArray = 3.75 * np.exp(-time_sec / DRIFT_SEC)
+    return fallen
 
 
 def render_trace(
@@ -144,16 +147,18 @@ def render_trace(
     private *= np.sqrt(1 - response_share) * listener.gain
     others = listener.drift * DRIFT * drift(num_samples) + WANDER * _wander(num_samples, generator)
     others += NOISE * generator.standard_normal(num_samples)
-    level = listener.level * np.exp(generator.normal(0, 0.1))
+    level = float(listener.level * np.exp(generator.normal(0, 0.1)))
     samples = level + music + private + listener.gain * others
-    return Trace(samples, music, private, latency)
+    return Trace(samples, music, private, latency, level)
 
 
 def _private(num_samples: int, listener: Listener, generator: np.random.Generator) -> FloatArray:
     """Responses to nothing, (T,), as frequent as accents; some began before the song."""
     seconds = num_samples / RATE_HZ
     before_sec = 15.0
-    gaps = LEAST_GAP_SEC + generator.exponential(MEAN_GAP_SEC - LEAST_GAP_SEC, int((seconds + before_sec) / LEAST_GAP_SEC))
+    gaps = LEAST_GAP_SEC + generator.exponential(
+        MEAN_GAP_SEC - LEAST_GAP_SEC, int((seconds + before_sec) / LEAST_GAP_SEC)
+    )
     onsets = np.cumsum(gaps) - before_sec
     strength = generator.random(len(onsets)) ** COMPRESSION
     return responses(onsets, strength, num_samples, listener.decay_sec)

@@ -51,9 +51,7 @@ def common_sec(
     return max(0.0, min(end for end in ends if not math.isnan(end)))
 
 
-def align_frames(
-    mfcc: Floats, native_rate_hz: float, rate_hz: float, frames_per_step: int, num_steps: int
-) -> Floats:
+def align_frames(mfcc: Floats, native_rate_hz: float, rate_hz: float, frames_per_step: int, num_steps: int) -> Floats:
     """The frames of the first M steps, R for each.
 
     Where the frames of a step are R as they are, they are taken as they are. Where not, a step is given R places,

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from audiorig.config import EdaConfig
 from audiorig.data.eda.assumptions import AssumptionWarning
+from audiorig.data.eda.trace_store import TraceStore
 from audiorig.data.feature_store import FeatureStore
 from audiorig.errors import DataError
 
@@ -20,12 +21,6 @@ Normalize = Literal["trace_z", "onset_delta", "subject_z_train", "none"]
 ONSET_SEC = 2.0  # before a response to the first sounds rises
 MIN_TRACE_SD = 1e-4  # microsiemens: below what the recorders resolve; a flatter trace stays flat
 MIN_MFCC_SD = 1e-3  # decibels: a coefficient that never changes says nothing
-
-
-class Traces(Protocol):
-    """Signals of traces at the predicted rate."""
-
-    def signal(self, trace_id: str, target: Any) -> Floats: ...
 
 
 @dataclass
@@ -81,16 +76,18 @@ class TraceScale:
     _told: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, store: Traces, settings: EdaConfig, rate_hz: float) -> "TraceScale":
-        """Fit to the traces of a training side. ``trace_z`` and ``none`` read nothing.
+    def fit(cls, rows: pd.DataFrame, store: TraceStore, settings: EdaConfig) -> "TraceScale":
+        """Fit to the traces of a training side. ``trace_z`` and ``none`` read none.
 
         Args:
             rows: trace_id and participant_id of the training side, and of nothing else.
-            rate_hz: steps a second (`Audio2EdaRun.frame_rate_hz`).
 
         Raises:
-            DataError: if none of the traces has a value.
+            DataError: if there are no rows, or none of the traces has a value that is needed.
         """
+        if rows.empty:
+            _require(0)
+        rate_hz = store.rate_hz(str(rows["trace_id"].iloc[0]))
         if settings.normalize in ("trace_z", "none"):
             return cls(settings.normalize, rate_hz)
         signals = (

@@ -65,13 +65,13 @@ def _signals_of_row(
             f"lowpass_hz is {settings.lowpass_hz:g}, and traces of {source_rate_hz:g} Hz hold nothing from "
             f"{source_rate_hz / 2:g} Hz on: they are not filtered"
         )
-        assumptions.assume("no_lowpass", text, path)
+        assumptions.assume("no-lowpass", text, path)
     if len(samples) / source_rate_hz * settings.highpass_hz < PERIODS:
         text = (
             f"traces below {PERIODS / settings.highpass_hz:g} s hold fewer than {PERIODS} periods of highpass_hz "
             f"({settings.highpass_hz:g} Hz): their tonic and phasic parts are told apart as well as that allows"
         )
-        assumptions.assume("short_for_highpass", text, path)
+        assumptions.assume("short-for-highpass", text, path)
     seconds = common_sec(
         *(len(samples), source_rate_hz, start_sec), float(row["audio_sec"]), float(row["play_duration_sec"])
     )
@@ -131,11 +131,16 @@ def change_rate(signal: Signal, source_rate_hz: float, rate_hz: float) -> Signal
     A polyphase filter, over what remains when the line from the first to the last sample is taken away: with zeros
     beyond the ends instead, a constant of 5 falls to 2.7 there. Where the ratio of the rates is no fraction of
     moderate terms, a Butterworth filter (order 8, at 0.4 of the lower rate) and a cubic spline through the samples.
+
+    Returns:
+        All steps that begin before the signal ends; behind the last sample the line goes on, or the spline's end holds.
     """
     ratio = rate_hz / source_rate_hz
-    length = math.floor((len(signal) - 1) * ratio + 1e-6) + 1
-    if len(signal) == 1 or math.isclose(ratio, 1.0, rel_tol=CLOSE):
-        return signal[:length].copy()
+    length = math.ceil(len(signal) * ratio - 1e-6)
+    if len(signal) == 1:
+        return np.full(length, signal[0])
+    if math.isclose(ratio, 1.0, rel_tol=CLOSE):
+        return signal.copy()
     fraction = Fraction(ratio).limit_denominator(LARGEST_TERM)
     if 0 < fraction.numerator <= LARGEST_TERM and abs(float(fraction) / ratio - 1) < CLOSE:
         changed: Signal = resample_poly(signal, fraction.numerator, fraction.denominator, padtype="line")
@@ -143,7 +148,7 @@ def change_rate(signal: Signal, source_rate_hz: float, rate_hz: float) -> Signal
     if ratio < 1:
         signal = lowpass(signal, source_rate_hz, 0.4 * rate_hz, STOP_ORDER)
     spline = CubicSpline(np.arange(len(signal)), signal)
-    return np.asarray(spline(np.arange(length) / ratio), np.float64)
+    return np.asarray(spline(np.minimum(np.arange(length) / ratio, len(signal) - 1)), np.float64)
 
 
 def _from_onset(samples: NDArray[np.floating], source_rate_hz: float, start_sec: float) -> NDArray[np.floating]:

@@ -85,7 +85,7 @@ class SongDataset:
         """Files are mapped; only names are read."""
         self._features, self._store = FeatureStore(self.mfcc), TraceStore(self.traces)
         self.songs = list_songs(self.split, is_grouped=self.data.group_songs)
-        self._audio = {song.song_id: song.wav_path for song in self.songs}
+        self._audio = {song.wav_path: song.wav_path for song in self.songs}
         if self.data.permute_songs and self.side != "test":
             self._audio = self._exchanged()
 
@@ -104,7 +104,7 @@ class SongDataset:
         """M of the whole song: until its last listener left, as far as there is audio."""
         song = self.songs[item]
         heard = max(len(self._store.signal(trace_id, self.eda.target)) for trace_id in song.trace_ids)
-        return heard if self._audio[song.song_id] == song.wav_path else min(heard, self._audio_steps(song))
+        return heard if self._audio[song.wav_path] == song.wav_path else min(heard, self._audio_steps(song))
 
     def item_sec(self) -> float:
         """Mean seconds of an item."""
@@ -117,9 +117,10 @@ class SongDataset:
         digest = hashlib.sha256()
         for song in self.songs:
             digest.update("\x1f".join((song.song_id, song.wav_path, *song.trace_ids)).encode())
-            digest.update(np.ascontiguousarray(self._features[song.wav_path]["mfcc"]))
             for trace_id in song.trace_ids:
-                digest.update(np.ascontiguousarray(self._store.signal(trace_id, self.eda.target)))
+                digest.update(self._store.signal(trace_id, self.eda.target).tobytes())
+        for wav_path in dict.fromkeys(song.wav_path for song in self.songs):
+            digest.update(self._features[wav_path]["mfcc"].tobytes())
         return digest.hexdigest()
 
     def __getitem__(self, key: Key) -> SongItem:
@@ -154,7 +155,7 @@ class SongDataset:
 
     def _coefficients(self, song: Song, steps: int) -> NDArray[np.float32]:
         """Of the song that is heard: (M*R, C)."""
-        frames: Any = self._features[self._audio[song.song_id]]["mfcc"]
+        frames: Any = self._features[self._audio[song.wav_path]]["mfcc"]
         return align_frames(frames, self.audio.frame_rate_hz, self.rate_hz, self.frames_per_step, steps)
 
     def _stretch(self, is_heard: NDArray[np.bool_], epoch: int, item: int) -> tuple[int, int]:
@@ -172,30 +173,29 @@ class SongDataset:
     # ---------------------------------------------------------- the control
 
     def _exchanged(self) -> dict[str, str]:
-        """The audio that each song's traces are told of: another song's of about the same length.
+        """The audio that the traces of each song's are told of: another one of about the same length.
 
         Neighbours by length, a few at a time and of one dataset, pass theirs on in a circle of a
-        drawn order: nobody keeps his own.
+        drawn order: none keeps its own.
         """
-        found = {}
-        for dataset in dict.fromkeys(song.dataset for song in self.songs):
-            lengths = {song.song_id: 0 for song in self.songs if song.dataset == dataset}
-            for item, song in enumerate(self.songs):
-                if song.dataset == dataset:
-                    lengths[song.song_id] = max(lengths[song.song_id], self.num_steps(item))
+        steps: dict[str, dict[str, int]] = {}  # by dataset and file
+        for item, song in enumerate(self.songs):
+            of_dataset = steps.setdefault(song.dataset, {})
+            of_dataset[song.wav_path] = max(of_dataset.get(song.wav_path, 0), self.num_steps(item))
+        heard = {}
+        for dataset, lengths in steps.items():
             if len(lengths) < 2:
                 raise DataError(
                     f"{self.split}: data.permute_songs exchanges songs of a dataset, and {dataset!r} has one alone "
                     "there: expected two or more; take a split with more songs on each side"
                 )
             for circle in circles(lengths, ("permuted songs", self.seed, self.side, dataset)):
-                for song_id, other in zip(circle, [*circle[1:], circle[0]], strict=True):
-                    found[song_id] = self._audio[other]
-        return found
+                heard |= dict(zip(circle, [*circle[1:], circle[0]], strict=True))
+        return heard
 
     def _audio_steps(self, song: Song) -> int:
         """Steps that the audio which this song's traces are told of has."""
-        frames = len(self._features[self._audio[song.song_id]]["mfcc"])
+        frames = len(self._features[self._audio[song.wav_path]]["mfcc"])
         # Frames are centred on multiples of the hop, the last one at the end.
         return max(1, num_steps(max(1, frames - 1) / self.audio.frame_rate_hz, self.rate_hz))
 

@@ -15,7 +15,8 @@ from audiorig.errors import DataError
 from audiorig.files import written_aside
 
 TRACES_IN_A_BATCH = 500
-SIGNALS: tuple[Literal["clean", "tonic", "phasic"], ...] = ("clean", "tonic", "phasic")
+Target = Literal["clean", "tonic", "phasic"]
+SIGNALS: tuple[Target, ...] = ("clean", "tonic", "phasic")
 SCHEMA = pa.schema(
     [
         pa.field("trace_id", pa.large_string()),
@@ -25,7 +26,6 @@ SCHEMA = pa.schema(
 )
 
 Steps = NDArray[np.float32]
-Target = Literal["clean", "tonic", "phasic"]
 
 
 @dataclass(frozen=True)

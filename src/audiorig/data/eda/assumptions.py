@@ -1,0 +1,52 @@
+"""What the reading of published files takes for granted, said once for each file and kept for the report.
+
+Files of skin conductance state neither their unit nor, in places, their rate, their columns or where
+they begin. Whatever is read into them is an assumption: it is warned of, and counted.
+"""
+
+import threading
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+NUM_SHOWN = 5
+
+
+class AssumptionWarning(UserWarning):
+    """Something about the data is taken for granted, not known."""
+
+
+@dataclass
+class Assumptions:
+    """All assumptions of one reading."""
+
+    _texts: dict[str, str] = field(default_factory=dict)
+    _files: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def assume(self, code: str, text: str, path: str) -> None:
+        """Take something for granted.
+
+        Args:
+            code: short name of the assumption, e.g. ``hku956-rate``.
+            text: what is assumed and why, a sentence that does not depend on the file.
+            path: the file, or folder, that it is about, as people know it.
+        """
+        with self._lock:
+            if path in self._files[code]:
+                return
+            self._files[code][path] = None
+            self._texts.setdefault(code, text)
+        warnings.warn(f"{path}: {text} [{code}]", AssumptionWarning, stacklevel=2)
+
+    def count(self, code: str) -> int:
+        """Files that an assumption was made about."""
+        return len(self._files.get(code, ()))
+
+    def as_list(self) -> list[dict[str, object]]:
+        """``{code, text, count, files}`` of each, sorted by code; ``files`` are the first few of ``count``."""
+        return [
+            {"code": code, "text": self._texts[code], "count": len(files), "files": sorted(files)[:NUM_SHOWN]}
+            for code, files in sorted(self._files.items())
+            if files
+        ]

@@ -1,0 +1,170 @@
+"""PMEmo2019: a CSV for each song, ``EDA/{musicId}_EDA.csv``, with a column for each listener.
+
+Its first column ``time(s)`` is in seconds, every other header is a subject's id of six digits, which
+may have something before it. Traces begin with the song and end a little later than its audio.
+``metadata.csv`` says which file of ``chorus/`` a song is; neither the order of files (``1000`` comes
+before ``9``) nor the annotations (of 767 of 794 songs) say anything about traces.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from audiorig.data.eda.assumptions import Assumptions
+from audiorig.data.eda.published import UNKNOWN, DatasetFiles, Trace
+from audiorig.data.eda.sniff import Rows, UnreadableTable, is_number, numbers, read_cells, signal
+from audiorig.data.eda.tables import read_text_table
+from audiorig.data.eda.times import Clock, check_rate, read_clock
+from audiorig.errors import DataError
+
+FOLDER = "EDA"
+METADATA = "metadata.csv"
+PUBLISHED_HZ = 50.0
+TIME = "time(s)"
+FILE = re.compile(r"(?P<song>.+)_EDA", re.IGNORECASE)
+SUBJECT = re.compile(r"(?P<before>.*?)(?P<subject>\d{6})")
+
+Songs = dict[str, str]  # file names of audio, and the songs that they are
+
+
+def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace]:
+    """Every column of every file, file by file; of a file that cannot be read one trace with a note.
+
+    Raises:
+        DataError: if there is no file at all.
+    """
+    paths = files.below(FOLDER)
+    if not paths:
+        where = f"{files.root}/{files.path_of(FOLDER)}"
+        raise DataError(f"{where}: no CSV of traces; expected {FOLDER}/{{musicId}}_EDA.csv, as PMEmo2019 has them")
+    if not files.is_generated:
+        text = "values are taken for microsiemens, which no file states"
+        assumptions.assume("pmemo2019-unit", text, files.path_of(FOLDER))
+    for path, local, problem in files.fetched(paths):
+        song = song_of_file(path, assumptions)
+        try:
+            if local is None:
+                raise UnreadableTable(problem)
+            yield from _columns(files, song, path, read_cells(local, path, assumptions), assumptions)
+        except UnreadableTable as error:
+            yield Trace(files.name, song, UNKNOWN, path, note=str(error))
+
+
+def song_of_file(path: str, assumptions: Assumptions) -> str:
+    """The musicId in the name of a file of traces."""
+    stem = PurePosixPath(path).stem
+    found = FILE.fullmatch(stem)
+    if found is None:
+        assumptions.assume("pmemo2019-name", "a name without _EDA is taken for the song's id", path)
+    return found["song"] if found else stem
+
+
+def _columns(files: DatasetFiles, song: str, path: str, rows: Rows, assumptions: Assumptions) -> Iterator[Trace]:
+    if not rows:
+        assumptions.assume("empty-file", "a file without content is a trace without samples", path)
+        yield Trace(files.name, song, UNKNOWN, path)
+        return
+    header, rows = _header(rows, path, assumptions)
+    columns = list(zip(*rows, strict=True)) or [()] * len(header)
+    clock, first = _clock(files, header, columns, path, assumptions)
+    for place in range(first, len(header)):
+        name, cells = header[place], columns[place]
+        if not name and not any(cells):
+            continue  # what a comma at the end of each line makes
+        subject = _subject(name, place, path, assumptions)
+        about = {"column": name, "source_rate_hz": clock.rate_hz, "start_sec": clock.start_sec}
+        try:
+            values = signal(cells, path, assumptions)
+        except UnreadableTable as error:
+            yield Trace(files.name, song, subject, path, **about, note=str(error))
+            continue
+        clipped = Clock(clock.rate_hz, clock.start_sec, None if clock.place is None else clock.place[: len(values)])
+        yield Trace(files.name, song, subject, path, **about, samples=clipped.on_grid(values))
+
+
+def _header(rows: Rows, path: str, assumptions: Assumptions) -> tuple[list[str], Rows]:
+    """Names of the columns, and the rows below."""
+    if not is_number(rows[0][0]):
+        return rows[0], rows[1:]
+    text = "the first row begins with a number, so there is no header: the first column is the time in seconds"
+    assumptions.assume("pmemo2019-no-header", text, path)
+    return [TIME, *[""] * (len(rows[0]) - 1)], rows
+
+
+def _clock(
+    files: DatasetFiles, header: list[str], columns: list[tuple[str, ...]], path: str, assumptions: Assumptions
+) -> tuple[Clock, int]:
+    """The clock of a file, and its first column of a listener."""
+    expected = files.settings.source_rate_hz or PUBLISHED_HZ
+    if "time" not in header[0].lower() and SUBJECT.fullmatch(header[0]):
+        assumptions.assume("pmemo2019-no-time", "there is no column of times: the published rate is assumed", path)
+        return Clock(expected, 0.0), 0
+    if header[0] != TIME:
+        assumptions.assume("pmemo2019-time", f"the first column is not called {TIME}, and taken for it", path)
+    times, _ = numbers(columns[0])
+    clock = read_clock(times, expected, path, assumptions)
+    if files.settings.source_rate_hz or not files.is_generated:
+        check_rate(clock.rate_hz, expected, "pmemo2019-rate", path, assumptions)
+    return clock, 1
+
+
+def _subject(header: str, place: int, path: str, assumptions: Assumptions) -> str:
+    found = SUBJECT.fullmatch(header)
+    if found is None:
+        assumptions.assume("pmemo2019-subject", "a header without six digits at its end names the subject", path)
+        return header or f"column-{place}"
+    if found["before"]:
+        assumptions.assume("pmemo2019-prefix", "the last six digits of a header are the subject's id", path)
+    return found["subject"]
+
+
+# ------------------------------------------------------------------------ audio
+
+
+def read_songs(files: DatasetFiles, assumptions: Assumptions) -> Songs | None:
+    """What ``metadata.csv`` says: the song of each file name; None if there is no such table.
+
+    Raises:
+        DataError: if the table cannot be read, or lacks ``musicId`` or ``fileName``.
+    """
+    name = files.path_of(METADATA)
+    table = read_text_table(files.table(METADATA), name)
+    if table is None:
+        text = "there is no table of songs: the name of an audio file is the song's id"
+        assumptions.assume("pmemo2019-no-metadata", text, name)
+        return None
+    for column in ("musicId", "fileName"):
+        if column not in table:
+            raise DataError(f"{name}: no column {column!r} among {', '.join(table)}; expected PMEmo2019's")
+    songs: Songs = {}
+    for song, file in zip(table["musicId"], table["fileName"], strict=True):
+        if songs.setdefault(file, song) != song:
+            text = "a file that is named for several songs is taken for the first of them"
+            assumptions.assume("pmemo2019-file-twice", text, name)
+    return songs
+
+
+class SongNames:
+    """Which song an audio file is, by its name."""
+
+    def __init__(self, songs: Songs | None, table: str, assumptions: Assumptions) -> None:
+        self.songs, self.table, self.assumptions = songs, table, assumptions
+        self._by_stem = {PurePosixPath(file).stem: song for file, song in (songs or {}).items()}
+        self._known = set(self._by_stem.values())
+
+    def song_of(self, path: str) -> str:
+        """The song's id; empty if the table knows the file's stem as that of another song only."""
+        file = PurePosixPath(path)
+        if self.songs is None:
+            return file.stem
+        if file.name in self.songs:
+            return self.songs[file.name]
+        if file.stem in self._by_stem:
+            text = "files are joined with the table of songs by name, whatever they end with"
+            self.assumptions.assume("pmemo2019-extension", text, self.table)
+            return self._by_stem[file.stem]
+        if file.stem in self._known:
+            return ""  # the song of this number is another file
+        text = "files that the table of songs does not name are the songs that they are called"
+        self.assumptions.assume("pmemo2019-not-in-metadata", text, self.table)
+        return file.stem

@@ -1,0 +1,85 @@
+"""Rate and order of samples from the times that a file gives them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiorig.data.eda.assumptions import Assumptions
+
+NEARLY_WHOLE = 1e-3  # times are rounded: a rate this close to a whole number is that number
+MAX_STRETCH = 4  # gaps may make a trace so many times longer; a stray time would make it endless
+SAME_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Clock:
+    """When the T samples of a file were taken.
+
+    Attributes:
+        rate_hz: samples in a second.
+        start_sec: time of the first.
+        place: (T,) index of each sample on a grid of that rate; None if they lie on it one by one.
+    """
+
+    rate_hz: float
+    start_sec: float
+    place: NDArray[np.int64] | None = None
+
+    def on_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Samples (T,) at their places, NaN where the file left some out."""
+        if self.place is None:
+            return values
+        gridded = np.full(int(self.place[-1]) + 1, np.nan)
+        gridded[self.place] = values
+        return gridded
+
+
+def read_clock(times_sec: NDArray[np.float64], fallback_hz: float, name: str, assumptions: Assumptions) -> Clock:
+    """The clock of some samples.
+
+    The rate is that of the whole file, or of its commonest step where there are gaps: times are
+    printed with two decimals, so a single step can be far off.
+
+    Args:
+        times_sec: (T,), NaN where a file has none.
+        fallback_hz: rate of samples whose times say nothing.
+    """
+    known = np.flatnonzero(np.isfinite(times_sec))
+    if len(known) < 2:
+        if len(times_sec):
+            assumptions.assume("rate-fallback", "there are no times: the published rate is assumed", name)
+        return Clock(fallback_hz, 0.0)
+    if len(known) < len(times_sec):
+        assumptions.assume("times-missing", "samples without a time lie evenly between those that have one", name)
+        every = np.arange(len(times_sec))
+        times_sec = np.interp(every, known, times_sec[known])
+    since, start = times_sec - times_sec[0], float(times_sec[0])
+    step = float(np.median(np.diff(since)))
+    if step <= 0:
+        assumptions.assume("rate-fallback", "times do not go on: the published rate is assumed", name)
+        return Clock(fallback_hz, start)
+    count = np.arange(len(since))
+    whole = _nearly_whole((len(since) - 1) / since[-1]) if since[-1] > 0 else 0.0
+    if whole and np.abs(since * whole - count).max() <= 0.5:
+        return Clock(whole, start)
+    rate = _nearly_whole(1 / step)
+    with np.errstate(over="ignore", invalid="ignore"):
+        place = np.nan_to_num(np.rint(since * rate), posinf=np.inf)
+    if (np.diff(place) >= 1).all() and place[-1] <= MAX_STRETCH * len(since):
+        assumptions.assume("times-gap", "where times leap, samples are taken to be missing in between", name)
+        return Clock(rate, start, place.astype(np.int64))
+    assumptions.assume("times-disordered", "times leap back or far away: samples are taken as they stand", name)
+    return Clock(rate, start)
+
+
+def check_rate(found_hz: float, expected_hz: float, code: str, name: str, assumptions: Assumptions) -> None:
+    """Say that a file's own rate is believed where it is not the one that was expected."""
+    if abs(found_hz / expected_hz - 1) > SAME_RATE:
+        text = f"its own rate is believed, which is not the expected one of {expected_hz:g} Hz"
+        assumptions.assume(code, text, name)
+
+
+def _nearly_whole(rate_hz: float) -> float:
+    whole = round(rate_hz)
+    return float(whole) if whole and abs(rate_hz / whole - 1) <= NEARLY_WHOLE else rate_hz
