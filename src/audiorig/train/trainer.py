@@ -119,7 +119,7 @@ class RigTrainer(Trainer):
         selection = self.settings.selection
         if not len(self.experiment.dev_dataset):
             raise ConfigError(
-                "train.selection or train.schedule follows dev, and dev has no items; change the split, or follow nothing"
+                "train.selection or train.schedule follows dev, and dev has no items; change the split, or do not"
             )
         batches = batches_of(len(self.experiment.dev_dataset), self.settings.batch_size)
         for asked in (batches[:1], batches):

@@ -52,7 +52,7 @@ def accounted(split: Any, quality: pd.DataFrame) -> None:
 def test_what_is_promised_holds_and_nothing_is_lost(group: str, seed: int) -> None:
     generator = np.random.default_rng(seed)
     index, quality = table(int(generator.integers(30, 80)), int(generator.integers(20, 40)), 4, seed)
-    split = divide_traces(index, quality, settings(group=group, seed=seed), "mine")
+    split = divide_traces(index, quality, settings(group=group, seed=seed, min_groups=1), "mine")
     accounted(split, quality)
     shared_songs, shared_subjects = (num_shared(split.sides, column) for column in ("song_id", "participant_id"))
     assert (shared_songs == 0) == (group in ("song", "both"))

@@ -1,21 +1,19 @@
 """Songs of published datasets with listeners: which song of which dataset an audio file is."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 import pyarrow as pa
 
-from audiorig.config import CorpusSection, DatasetConfig
+from audiorig.config import CorpusSection
 from audiorig.config_stages import corpus_url
 from audiorig.data.corpora.folder import UNKNOWN, identify
 from audiorig.data.eda.assumptions import Assumptions
-from audiorig.data.eda.pmemo import METADATA, SongNames, read_songs
+from audiorig.data.eda.layouts import song_names
 from audiorig.data.eda.published import audio_folder, datasets_of, joined, list_files
 from audiorig.data.storage import ETAG, AudioRoot
 
-SongOf = Callable[[str], str]
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +35,8 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
     # A scan of stored objects has their states: then the tables lie in the store too.
     where = AudioRoot(root, corpus_url("", corpus) if ETAG in scan.column_names else None)
     folders = {audio_folder(settings): name for name, settings in datasets.items()}
-    song_of = {name: _song_of(name, settings, where) for name, settings in datasets.items()}
+    assumptions = Assumptions()
+    song_of = {name: song_names(list_files(name, settings, where), assumptions) for name, settings in datasets.items()}
     paths = [path for path in scan["wav_path"].to_pylist() if path]
     rows = []
     for path in paths:
@@ -61,13 +60,3 @@ def _dataset_of(path: str, folders: dict[str, str]) -> str:
         if name is not None:
             return name
     return ""
-
-
-def _song_of(name: str, settings: DatasetConfig, root: AudioRoot) -> SongOf:
-    """The rule by which a dataset's files are songs."""
-    if settings.layout == "hku956":
-        return lambda path: PurePosixPath(path).stem
-    files = list_files(name, settings, root)
-    assumptions = Assumptions()
-    songs = read_songs(files, assumptions)
-    return SongNames(songs, files.path_of(METADATA), assumptions).song_of

@@ -7,7 +7,7 @@ What is left out is decided later, by the checks of quality.
 
 import csv
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from audiorig.config import CorpusSection, DemoEdaCorpus
-from audiorig.data.eda import hku956, pmemo
 from audiorig.data.eda.assumptions import Assumptions
+from audiorig.data.eda.layouts import audio_links, read_traces, song_names
 from audiorig.data.eda.published import DatasetFiles, Trace, audio_folder, datasets_of, joined, list_files
 from audiorig.data.eda.raw import raw_writer
 from audiorig.data.manifest import write_table
@@ -58,20 +58,6 @@ def datasets_below(corpus: CorpusSection, root: AudioRoot) -> list[DatasetFiles]
     return [
         list_files(name, settings, root, is_generated=is_generated) for name, settings in datasets_of(corpus).items()
     ]
-
-
-def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace]:
-    """The traces of one dataset, one file in memory at a time.
-
-    Raises:
-        DataError: if there is none.
-        StorageError: if a file cannot be fetched.
-    """
-    match files.settings.layout:
-        case "pmemo2019":
-            return pmemo.read_traces(files, assumptions)
-        case "hku956":
-            return hku956.read_traces(files, assumptions)
 
 
 @dataclass(frozen=True)
@@ -174,8 +160,7 @@ def write_traces(corpus: CorpusSection, root: AudioRoot, manifest: pd.DataFrame,
     index = index.sort_values("trace_id", ignore_index=True)
     missing = missing_audio(index, datasets)
     _write_csv(folder / MISSING, missing)
-    for files in datasets:
-        pmemo.assume_songs(files, assumptions)
+    _repeat_join(datasets, manifest, assumptions)
     write_json(folder / ASSUMPTIONS, assumptions.as_list())
     write_table(index, folder / INDEX)
     counts = {
@@ -191,17 +176,25 @@ def write_traces(corpus: CorpusSection, root: AudioRoot, manifest: pd.DataFrame,
 
 def missing_audio(index: pd.DataFrame, datasets: list[DatasetFiles]) -> list[tuple[str, ...]]:
     """Songs with traces and without audio: dataset, song, the link that the dataset has for it, and the reason."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for files in datasets:
         lacking = index[(index["dataset"] == files.name) & (index["wav_path"] == "")]
         num_traces = lacking["song_id"].value_counts()
-        links = hku956.read_links(files) if files.settings.layout == "hku956" and len(lacking) else {}
+        links = audio_links(files) if len(lacking) else {}
         where = audio_folder(files.settings)
         for song_id in sorted(num_traces.index):
             song = song_id.removeprefix(f"{files.name}/")
             reason = f"no audio of this song below {where}, which {num_traces[song_id]} traces are of"
             rows.append((files.name, song_id, links.get(song, ""), reason))
     return rows
+
+
+def _repeat_join(datasets: list[DatasetFiles], manifest: pd.DataFrame, assumptions: Assumptions) -> None:
+    """What was assumed when audio and songs were joined for the manifest belongs to what the report tells."""
+    for files in datasets:
+        song_of = song_names(files, assumptions)
+        for path in manifest.loc[manifest["dataset"] == files.name, "wav_path"]:
+            song_of(path)
 
 
 def _write_csv(path: Path, rows: list[tuple[str, ...]]) -> None:

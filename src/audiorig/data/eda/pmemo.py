@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from audiorig.data.eda.assumptions import Assumptions
-from audiorig.data.eda.published import UNKNOWN, DatasetFiles, Trace
+from audiorig.data.eda.published import NO_SAMPLES, UNKNOWN, DatasetFiles, Trace
 from audiorig.data.eda.sniff import Rows, UnreadableTable, is_number, numbers, read_cells, signal
 from audiorig.data.eda.tables import read_text_table
 from audiorig.data.eda.times import Clock, check_rate, read_clock
@@ -23,8 +23,6 @@ PUBLISHED_HZ = 50.0
 TIME = "time(s)"
 FILE = re.compile(r"(?P<song>.+)_EDA", re.IGNORECASE)
 SUBJECT = re.compile(r"(?P<before>.*?)(?P<subject>\d{6})")
-
-Songs = dict[str, str]  # file names of audio, and the songs that they are
 
 
 def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace]:
@@ -72,14 +70,13 @@ def _columns(files: DatasetFiles, song: str, path: str, rows: Rows, assumptions:
         if not name and not any(cells):
             continue  # what a comma at the end of each line makes
         subject = _subject(name, place, path, assumptions)
-        about = {"column": name, "source_rate_hz": clock.rate_hz, "start_sec": clock.start_sec}
+        note, values = "", NO_SAMPLES
         try:
-            values = signal(cells, path, assumptions)
+            values = clock.on_grid(signal(cells, path, assumptions))
         except UnreadableTable as error:
-            yield Trace(files.name, song, subject, path, **about, note=str(error))
-            continue
-        clipped = Clock(clock.rate_hz, clock.start_sec, None if clock.place is None else clock.place[: len(values)])
-        yield Trace(files.name, song, subject, path, **about, samples=clipped.on_grid(values))
+            note = str(error)
+        rate, start = clock.rate_hz, clock.start_sec
+        yield Trace(files.name, song, subject, path, 0, name, rate, start, samples=values, note=note)
 
 
 def _header(rows: Rows, path: str, assumptions: Assumptions) -> tuple[list[str], Rows]:
@@ -121,50 +118,51 @@ def _subject(header: str, place: int, path: str, assumptions: Assumptions) -> st
 # ------------------------------------------------------------------------ audio
 
 
-def read_songs(files: DatasetFiles, assumptions: Assumptions) -> Songs | None:
-    """What ``metadata.csv`` says: the song of each file name; None if there is no such table.
+class SongNames:
+    """Which song an audio file is: what ``metadata.csv`` says of its name, else the name itself.
 
     Raises:
-        DataError: if the table cannot be read, or lacks ``musicId`` or ``fileName``.
+        DataError: if there is a table, and it cannot be read or lacks ``musicId`` or ``fileName``.
     """
-    name = files.path_of(METADATA)
-    table = read_text_table(files.table(METADATA), name)
-    if table is None:
-        text = "there is no table of songs: the name of an audio file is the song's id"
-        assumptions.assume("pmemo2019-no-metadata", text, name)
-        return None
-    for column in ("musicId", "fileName"):
-        if column not in table:
-            raise DataError(f"{name}: no column {column!r} among {', '.join(table)}; expected PMEmo2019's")
-    songs: Songs = {}
-    for song, file in zip(table["musicId"], table["fileName"], strict=True):
-        if songs.setdefault(file, song) != song:
-            text = "a file that is named for several songs is taken for the first of them"
-            assumptions.assume("pmemo2019-file-twice", text, name)
-    return songs
 
-
-class SongNames:
-    """Which song an audio file is, by its name."""
-
-    def __init__(self, songs: Songs | None, table: str, assumptions: Assumptions) -> None:
-        self.songs, self.table, self.assumptions = songs, table, assumptions
-        self._by_stem = {PurePosixPath(file).stem: song for file, song in (songs or {}).items()}
+    def __init__(self, files: DatasetFiles, assumptions: Assumptions) -> None:
+        self.table, self.assumptions = files.path_of(METADATA), assumptions
+        self.songs = self._read(files)
+        self._by_stem = {PurePosixPath(file).stem: song for file, song in (self.songs or {}).items()}
         self._known = set(self._by_stem.values())
 
+    def _read(self, files: DatasetFiles) -> dict[str, str] | None:
+        """Songs by file name; None if there is no table."""
+        table = read_text_table(files.table(METADATA), self.table)
+        if table is None:
+            self._assume("no-metadata", "there is no table of songs: the name of an audio file is the song's id")
+            return None
+        for column in ("musicId", "fileName"):
+            if column not in table:
+                found = ", ".join(table) or "nothing"
+                raise DataError(
+                    f"{self.table}: no column {column!r} among {found}; expected PMEmo2019's table of songs"
+                )
+        songs: dict[str, str] = {}
+        for song, file in zip(table["musicId"], table["fileName"], strict=True):
+            if songs.setdefault(PurePosixPath(file).name, song) != song:
+                self._assume("file-twice", "a file that is named for several songs is taken for the first of them")
+        return songs
+
     def song_of(self, path: str) -> str:
-        """The song's id; empty if the table knows the file's stem as that of another song only."""
+        """The song's id; empty if the table has a song of that name, and another file for it."""
         file = PurePosixPath(path)
         if self.songs is None:
             return file.stem
         if file.name in self.songs:
             return self.songs[file.name]
         if file.stem in self._by_stem:
-            text = "files are joined with the table of songs by name, whatever they end with"
-            self.assumptions.assume("pmemo2019-extension", text, self.table)
+            self._assume("extension", "files are joined with the table of songs by name, whatever they end with")
             return self._by_stem[file.stem]
         if file.stem in self._known:
-            return ""  # the song of this number is another file
-        text = "files that the table of songs does not name are the songs that they are called"
-        self.assumptions.assume("pmemo2019-not-in-metadata", text, self.table)
+            return ""
+        self._assume("not-in-metadata", "files that the table of songs does not name are the songs they are called")
         return file.stem
+
+    def _assume(self, code: str, text: str) -> None:
+        self.assumptions.assume(f"pmemo2019-{code}", text, self.table)

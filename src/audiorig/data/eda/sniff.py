@@ -64,7 +64,7 @@ def read_cells(path: Path, name: str, assumptions: Assumptions) -> Rows:
 def numbers(cells: Sequence[str]) -> tuple[NDArray[np.float64], int]:
     """Numbers of some cells, NaN where there is none, and how many of those are words (not just empty)."""
     values = pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(np.float64)
-    words = sum(cells[place].lower() not in EMPTY_CELLS for place in np.flatnonzero(np.isnan(values)))
+    words = sum(cells[place].lower() not in EMPTY_CELLS for place in np.flatnonzero(np.isnan(values)).tolist())
     return values, words
 
 

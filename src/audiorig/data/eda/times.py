@@ -27,11 +27,12 @@ class Clock:
     place: NDArray[np.int64] | None = None
 
     def on_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Samples (T,) at their places, NaN where the file left some out."""
-        if self.place is None:
+        """The first samples of a column, up to T, at their places, NaN where the file left some out."""
+        if self.place is None or not len(values):
             return values
-        gridded = np.full(int(self.place[-1]) + 1, np.nan)
-        gridded[self.place] = values
+        place = self.place[: len(values)]
+        gridded = np.full(int(place[-1]) + 1, np.nan)
+        gridded[place] = values
         return gridded
 
 
