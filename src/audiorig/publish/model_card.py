@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, ModelCardData
 from pydantic import TypeAdapter
 
 from audiorig.config import (
+    Audio2EdaRun,
     Corpus,
     CorpusSection,
     HomeWav2Vec2Run,
@@ -28,12 +29,17 @@ from audiorig.errors import DataError
 from audiorig.files import read_json
 from audiorig.publish.answer_tables import answer_tables
 from audiorig.publish.score_tables import score_tables
+from audiorig.publish.trace_tables import trace_tables
 from audiorig.report.card import (
+    TARGETS,
+    UNITS,
     corpus_title,
     encoder_name,
     loading,
     tags,
     targets_named,
+    trace_network,
+    trace_sentence,
     w2v_sentence,
     without_names,
 )
@@ -42,6 +48,12 @@ GROUPS = {
     "participant": "participants of whom it heard nothing",
     "recording": "recordings of which it heard nothing (participants may be on several sides)",
     "clip": "clips that it did not hear (participants and recordings may be on several sides)",
+}
+TRACE_GROUPS = {
+    "song": "songs of which it heard nothing (their listeners may be on several sides)",
+    "subject": "listeners of whom it learnt nothing (the songs may be on several sides)",
+    "both": "songs and listeners of which it learnt nothing",
+    "ordered": "other traces: songs and listeners are on several sides, so that their scores say nothing of new ones",
 }
 TEXT = """---
 {{ card_data }}
@@ -145,7 +157,7 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         library_name="transformers",
         license=inputs.run.hub.license,
         base_model=hub_base,
-        pipeline_tag="audio-classification" if isinstance(inputs.run, TuningRun) else "feature-extraction",
+        pipeline_tag=_pipeline(inputs.run),
         tags=[*tags(inputs.run), *(["trained-from-scratch"] if _is_from_scratch(inputs) else [])],
     )
     card = ModelCard.from_template(
@@ -155,12 +167,27 @@ def hub_card(inputs: CardInputs, repo_id: str) -> str:
         what=_what(inputs),
         loading=loading(inputs.run, repo_id),
         training=_training(inputs),
-        scores=(answer_tables if isinstance(inputs.run, TuningRun) else score_tables)(
-            inputs.scores, inputs.run.experiment
-        ),
+        scores=_scores(inputs),
         made=_made(inputs),
     )
     return f"{card}\n"
+
+
+def _pipeline(run: Run) -> str | None:
+    """The Hub's word for what a model does; it has none for traces."""
+    if isinstance(run, Audio2EdaRun):
+        return None
+    return "audio-classification" if isinstance(run, TuningRun) else "feature-extraction"
+
+
+def _scores(inputs: CardInputs) -> str:
+    run = inputs.run
+    match run:
+        case Audio2EdaRun():
+            return trace_tables(inputs.scores, run.experiment, f"{TARGETS[run.eda.target]}: {UNITS[run.eda.normalize]}")
+        case SpeechTuneRun() | InfantCryRun():
+            return answer_tables(inputs.scores, run.experiment)
+    return score_tables(inputs.scores, run.experiment)
 
 
 def _without_names(inputs: CardInputs) -> CardInputs:
@@ -185,6 +212,8 @@ def _hub_base(inputs: CardInputs) -> str | None:
 
 def _is_from_scratch(inputs: CardInputs) -> bool:
     """Whether every weight was a random number once in this project, as far as this run can tell."""
+    if inputs.run.train.load_from_checkpoint is not None:
+        return False
     if isinstance(inputs.run, TuningRun):
         return bool((inputs.base or {}).get("seeded"))
     return _hub_base(inputs) is None
@@ -207,6 +236,10 @@ def _what(inputs: CardInputs) -> str:
             if not _is_from_scratch(inputs):
                 how = f"{_linked_base(inputs) if _hub_base(inputs) else _capital(encoder_name(inputs.run))}, tuned"
             return f"{how} to {targets_named(inputs.run)} by {project} on: {corpus}."
+        case Audio2EdaRun():
+            began = "random weights" if _is_from_scratch(inputs) else "weights of an earlier run"
+            what = f"{trace_network(inputs.run)}, trained from {began} by {project} to predict listeners'"
+            return f"{what} {TARGETS[inputs.run.eda.target]} on: {corpus}. {trace_sentence(inputs.run)}"
 
 
 def _linked_base(inputs: CardInputs) -> str:
@@ -221,6 +254,8 @@ def _capital(text: str) -> str:
 
 
 def _training(inputs: CardInputs) -> str:
+    if isinstance(inputs.run, Audio2EdaRun):
+        return _trained_on_traces(inputs)
     sides = inputs.split.get("sides", {})
     train = sides.get("train", {})
     group = str(inputs.split.get("group", "clip"))
@@ -237,6 +272,25 @@ def _training(inputs: CardInputs) -> str:
     if inputs.corpus.private:
         lines.append("The recordings are private: nothing of them is here but these weights and counts.")
     return "\n".join(line for line in lines if line)
+
+
+def _trained_on_traces(inputs: CardInputs) -> str:
+    sides = inputs.split.get("sides", {})
+    group = str(inputs.split.get("group", "song"))
+    lines = [f"{_traces(sides['train'])} are on the training side."] if "train" in sides else []
+    lines += [_heard(inputs)]
+    others = [f"{name} ({_traces(sides[name])})" for name in ("dev", "test") if name in sides]
+    if others:
+        lines.append(f"The other sides, {' and '.join(others)}, are {TRACE_GROUPS[group]}.")
+    if inputs.run.data.permute_songs:
+        lines.append("It is a control: the traces it learnt from are those of other songs than it heard.")
+    if inputs.corpus.private:
+        lines.append("Songs and traces are private: nothing of them is here but these weights and counts.")
+    return "\n".join(lines)
+
+
+def _traces(side: Mapping[str, Any]) -> str:
+    return f"{side['num_files']:,} traces of {side['num_subjects']:,} listeners hearing {side['num_songs']:,} songs"
 
 
 def _heard(inputs: CardInputs) -> str:

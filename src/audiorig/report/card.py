@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from audiorig.config import CorpusSection, HomeWav2Vec2Run, InfantCryRun, Run, SpeechTuneRun, TuningRun, WaveMAERun
+from audiorig.config import (
+    Audio2EdaRun,
+    CorpusSection,
+    HomeWav2Vec2Run,
+    InfantCryRun,
+    Run,
+    SpeechTuneRun,
+    TuningRun,
+    WaveMAERun,
+)
 
 if TYPE_CHECKING:
     from audiorig.data.pseudonyms import CorpusPseudonyms  # pandas, which is slow to import
@@ -49,6 +58,40 @@ output = model.predict(waveform, lengths)  # float32 (B, T) at model.sample_rate
 output.logits["{target}"]                  # of each target; model.targets says what they mean
 ```"""
 
+LOADS_AUDIO2EDA = """```python
+import torch
+import audiorig.models  # makes the class known; no remote code is run
+from audiorig.config import MfccConfig
+from audiorig.data.eda.alignment import align_frames, num_steps
+from audiorig.data.eda.mfcc import mfcc
+from transformers import AutoModel
+
+model = AutoModel.from_pretrained("{where}").eval()
+heard = mfcc(waveform, MfccConfig.of_key("{key}"))  # float32 (T,) of a whole song at {rate} Hz, one channel
+steps = num_steps(len(waveform) / {rate}, {steps_hz:.12g})
+frames = torch.from_numpy(align_frames(heard, {frames_hz:.12g}, {steps_hz:.12g}, {ratio}, steps))[None]
+with torch.no_grad():
+    output = model(frames, torch.zeros(1, steps, dtype=torch.bool), torch.zeros(1, dtype=torch.int64))
+output.predicted  # (1, M), {steps_hz:.12g} steps a second from the song's onset
+```"""
+# What one of a predicted trace is, by eda.normalize.
+UNITS = {
+    "trace_z": "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted, neither its level nor "
+    "how strong it is",
+    "onset_delta": "the change since the mean of the trace's first 2 s, in deviations of the training side's traces",
+    "subject_z_train": "deviations from the mean of the subject's own training traces, of an unknown subject "
+    "everybody's",
+    "none": "microsiemens",
+}
+TARGETS = {
+    "clean": "skin conductance",
+    "tonic": "the slow (tonic) part of skin conductance",
+    "phasic": "the fast (phasic) part of skin conductance",
+}
+NO_CLAIM = (
+    "It gives one curve for a song, whoever listens, and says nothing of how a person feels or of anybody's health."
+)
+
 
 def without_names(
     name: str, run: Run, corpus: CorpusSection, names: "CorpusPseudonyms"
@@ -82,7 +125,7 @@ def model_card(
         kind=kind(run, is_from_scratch),
         corpus=corpus_title(run, corpus),
         license=corpus.license,
-        more=f"\n{sentence}" if (sentence := w2v_sentence(run)) else "",
+        more=f"\n{sentence}" if (sentence := w2v_sentence(run) or trace_sentence(run)) else "",
         loading=loading(run, "path/to/this/folder"),
     )
     return f"{card}\n"
@@ -92,6 +135,8 @@ def tags(run: Run) -> list[str]:
     """What the Hub files a model under."""
     if isinstance(run, TuningRun):
         return ["audio", "audio-classification", run.encoder.family, run.experiment]
+    if isinstance(run, Audio2EdaRun):
+        return ["audio", "music", "electrodermal-activity", run.model.encoder.kind, run.experiment]
     family = ["wav2vec2"] if isinstance(run, HomeWav2Vec2Run) else []
     return ["audio", "self-supervised", *family, run.experiment]
 
@@ -108,6 +153,8 @@ def kind(run: Run, is_from_scratch: bool = False) -> str:
         case SpeechTuneRun() | InfantCryRun():
             what = "random weights" if is_from_scratch else encoder_name(run)
             return f"A {run.encoder.family} model of {project}, tuned from {what} to {targets_named(run)}"
+        case Audio2EdaRun():
+            return f"{trace_network(run)} of {project} that predicts {TARGETS[run.eda.target]} from the music that is heard"
 
 
 def loading(run: Run, where: str) -> str:
@@ -119,6 +166,15 @@ def loading(run: Run, where: str) -> str:
             return LOADS_WAV2VEC2.format(where=where, rate=run.data.sample_rate_hz)
         case SpeechTuneRun() | InfantCryRun():
             return LOADS_TUNED.format(where=where, target=next(iter(run.used_targets)))
+        case Audio2EdaRun():
+            return LOADS_AUDIO2EDA.format(
+                where=where,
+                key=run.audio.key,
+                rate=run.audio.sample_rate_hz,
+                frames_hz=run.audio.frame_rate_hz,
+                steps_hz=run.frame_rate_hz,
+                ratio=run.frames_per_step,
+            )
 
 
 def encoder_name(run: TuningRun) -> str:
@@ -146,3 +202,16 @@ def w2v_sentence(run: Run) -> str:
 
     learnt = W2V_LEARNT.get(w2v_target(run))
     return f"Its w2v decoder learnt {learnt}." if learnt else ""
+
+
+def trace_network(run: Audio2EdaRun) -> str:
+    """What a network of traces is made of, as the beginning of a sentence."""
+    what = "A causal network" if run.model.causal else "A network that hears the whole song first"
+    return f"{what} ({run.model.encoder.kind} encoder, {run.model.decoder.kind} decoder)"
+
+
+def trace_sentence(run: Run) -> str:
+    """What the numbers of a predicted trace mean, and what they do not; "" of other models."""
+    if not isinstance(run, Audio2EdaRun):
+        return ""
+    return f"Its numbers are {UNITS[run.eda.normalize]}. {NO_CLAIM}"

@@ -182,7 +182,7 @@ class SongDataset:
         for item, song in enumerate(self.songs):
             of_dataset = steps.setdefault(song.dataset, {})
             of_dataset[song.wav_path] = max(of_dataset.get(song.wav_path, 0), self.num_steps(item))
-        heard = {}
+        heard: dict[str, str] = {}
         for dataset, lengths in steps.items():
             if len(lengths) < 2:
                 raise DataError(
