@@ -1,14 +1,14 @@
 """The card of a model folder."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from audiorig.config import DemoCorpus, DemoCriesCorpus, HomeDemoCorpus, Run
+from audiorig.config import DemoCorpus, DemoCriesCorpus, DemoEdaCorpus, EdaConfig, HomeDemoCorpus, Run
 from audiorig.data.pseudonyms import CorpusPseudonyms
-from audiorig.report.card import model_card
+from audiorig.report.card import TARGETS, UNITS, model_card
 
 
 def run_of(**settings: Any) -> Run:
@@ -93,3 +93,27 @@ def test_what_people_wrote_of_a_private_corpus_has_pseudonyms() -> None:
     assert "hansen" not in card.lower()
     assert "participant-01" in card
     assert 'from_pretrained("path/to/this/folder")' in card
+
+
+TRACES = {"experiment": "audio2eda", "data": {"corpus": "demo-eda"}}
+
+
+def test_a_network_of_traces_says_what_its_numbers_are_and_what_they_are_not() -> None:
+    corpus = DemoEdaCorpus(kind="demo-eda", title="Songs", license="made here")
+    card = model_card("eda", run_of(**TRACES), corpus)
+    assert "A causal network (wavenet encoder, cnn decoder) of" in card
+    assert "that predicts skin conductance from music, trained on: Songs (made here).\n" in card
+    assert "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted" in card
+    assert "says nothing of how a person feels or of anybody's health" in card
+    assert "- music\n- electrodermal-activity\n- wavenet\n- audio2eda\n" in card and "self-supervised" not in card
+    assert 'AutoModel.from_pretrained("path/to/this/folder")' in card
+    assert 'MfccConfig.of_key("mfcc_44100_peak_40_64_2048_441")' in card and "align_frames(heard, 100, 4, 25" in card
+    other = {"eda": {"target": "tonic", "normalize": "none"}, "model": {"causal": False}}
+    card = model_card("eda", run_of(**TRACES, **other), corpus)
+    assert "hears the whole song first" in card and "slow (tonic) part" in card and "are microsiemens." in card
+
+
+def test_every_normalisation_and_target_has_its_words() -> None:
+    fields = EdaConfig.model_fields
+    assert set(get_args(fields["normalize"].annotation)) == set(UNITS)
+    assert set(get_args(fields["target"].annotation)) == set(TARGETS)

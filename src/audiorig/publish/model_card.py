@@ -255,7 +255,7 @@ def _capital(text: str) -> str:
 
 def _training(inputs: CardInputs) -> str:
     if isinstance(inputs.run, Audio2EdaRun):
-        return _trained_on_traces(inputs)
+        return _trained_on_traces(inputs, inputs.run)
     sides = inputs.split.get("sides", {})
     train = sides.get("train", {})
     group = str(inputs.split.get("group", "clip"))
@@ -274,7 +274,7 @@ def _training(inputs: CardInputs) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _trained_on_traces(inputs: CardInputs) -> str:
+def _trained_on_traces(inputs: CardInputs, run: Audio2EdaRun) -> str:
     sides = inputs.split.get("sides", {})
     group = str(inputs.split.get("group", "song"))
     lines = [f"{_traces(sides['train'])} are on the training side."] if "train" in sides else []
@@ -282,7 +282,7 @@ def _trained_on_traces(inputs: CardInputs) -> str:
     others = [f"{name} ({_traces(sides[name])})" for name in ("dev", "test") if name in sides]
     if others:
         lines.append(f"The other sides, {' and '.join(others)}, are {TRACE_GROUPS[group]}.")
-    if inputs.run.data.permute_songs:
+    if run.data.permute_songs:
         lines.append("It is a control: the traces it learnt from are those of other songs than it heard.")
     if inputs.corpus.private:
         lines.append("Songs and traces are private: nothing of them is here but these weights and counts.")

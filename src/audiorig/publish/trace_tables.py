@@ -6,8 +6,8 @@ Read and written without the modules that made the scores, which bring torch alo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-CALLED = {"pearson": "r", "skill": "skill over the time since onset"}
-METRICS = ("pearson", "mse", "sd_ratio")
+METRICS = {"pearson": "r", "mse": "mse", "sd_ratio": "sd_ratio"}  # what tables call them
+JUDGED_BY = "pearson"
 # One p-value for each null: the metric that holds it, and what the null does.
 NULLS = {"p_permuted_songs": "of other songs", "p_shifted": "shifted in time"}
 NOTHING = "It was not scored: nothing is known of how good its curves are."
@@ -30,7 +30,7 @@ def trace_tables(rows: Iterable[Row], system: str, normalization: str) -> str:
         normalization: what the traces are in, for the sentence above the table.
     """
     found = {(row["task"], row["system"], row["metric"]): row for row in rows}
-    datasets = list(dict.fromkeys(task for task, who, what in found if (who, what) == (system, METRICS[0])))
+    datasets = list(dict.fromkeys(task for task, who, what in found if (who, what) == (system, JUDGED_BY)))
     if not datasets:
         return NOTHING
     lines: list[Sequence[str]] = []
@@ -40,14 +40,14 @@ def trace_tables(rows: Iterable[Row], system: str, normalization: str) -> str:
             values = [_value(found.get((dataset, who, metric))) for metric in METRICS]
             if any(values):
                 lines.append((dataset if who == system else "", "this network" if who == system else who, *values))
-    table = _table(("dataset", "system", *(CALLED.get(metric, metric) for metric in METRICS)), lines)
+    table = _table(("dataset", "system", *METRICS.values()), lines)
     basis = "\n".join(_basis(found, dataset, system) for dataset in datasets)
     return "\n\n".join((f"Scores are of {normalization}.", table, HOW, basis))
 
 
 def _basis(found: Mapping[tuple[str, str, str], Row], dataset: str, system: str) -> str:
     """What the intervals rest on, and what the nulls say."""
-    row = found[dataset, system, METRICS[0]]
+    row = found[dataset, system, JUDGED_BY]
     line = f"- {dataset}: {row['n']} test traces of {row['num_groups']} songs"
     for metric, what in NULLS.items():
         if (null := found.get((dataset, system, metric))) is not None:

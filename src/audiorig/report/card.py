@@ -76,8 +76,8 @@ output.predicted  # (1, M), {steps_hz:.12g} steps a second from the song's onset
 ```"""
 # What one of a predicted trace is, by eda.normalize.
 UNITS = {
-    "trace_z": "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted, neither its level nor "
-    "how strong it is",
+    "trace_z": "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted, neither its level "
+    "nor its strength",
     "onset_delta": "the change since the mean of the trace's first 2 s, in deviations of the training side's traces",
     "subject_z_train": "deviations from the mean of the subject's own training traces, of an unknown subject "
     "everybody's",
@@ -154,7 +154,7 @@ def kind(run: Run, is_from_scratch: bool = False) -> str:
             what = "random weights" if is_from_scratch else encoder_name(run)
             return f"A {run.encoder.family} model of {project}, tuned from {what} to {targets_named(run)}"
         case Audio2EdaRun():
-            return f"{trace_network(run)} of {project} that predicts {TARGETS[run.eda.target]} from the music that is heard"
+            return f"{trace_network(run)} of {project} that predicts {TARGETS[run.eda.target]} from music"
 
 
 def loading(run: Run, where: str) -> str:

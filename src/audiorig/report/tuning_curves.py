@@ -24,6 +24,8 @@ def tuning_curves(history: Sequence[Mapping[str, Any]], kept_step: int | None) -
     """
     logged = dict.fromkeys(key for entry in history for key in entry)
     terms = [term for term in TERMS if term in logged]
+    if "total" not in logged:
+        return None
     losses = {"total": "whole loss", **({term: TERMS[term] for term in terms} if len(terms) > 1 else {})}
     scores = {start: [key for key in logged if key.startswith(start)] for start in ON_DEV}
     return curves_of(history, losses, {start: keys for start, keys in scores.items() if keys}, kept_step)

@@ -10,11 +10,12 @@ Every trace is looked at once; nothing is changed, nothing is lost silently. Wha
 - quantised: too few different values, and not dead. A trace of n samples is asked for n / 4 at most: 20 s of a wrist
   sensor at 4 Hz, in steps of 0.001 microsiemens, are 80 samples and pass with 20 values.
 - end_jump: within the first or the last second lies a step of more than so many robust deviations of all steps. That
-  deviation is the larger of two: 1.4826 times the median of |step|, and what 95 % of the steps stay below, over 1.96;
-  the second counts rises of responses among what is usual, and steps that a converter made few of.
+  deviation is the larger of two, both those of normal noise: 1.4826 times the median of |step|, and the largest |step|
+  but for 1 % of them (4 at least), over what normal noise has there. The second knows the rises of responses, and
+  traces whose converter repeats values.
 - out_of_range: the median is no conductance of skin in microsiemens.
-- rate_mismatch: the trace lasts twice, three times, ... as long as what was heard, or, of a known play duration, half,
-  a third ...; or the times in its file give another rate (column ``time_rate_hz``, where the index has one).
+- rate_mismatch: by its rate, or the times of its file, the trace lasts twice, three times, ... as long as what was
+  heard, or, of a known play duration, half, a third, ...
 - length_gap: it ends at another time than what was heard (and is no rate_mismatch), or was heard for longer than
   there is audio. What was heard is the play duration where it is known, else the audio.
 - duplicate: the same listener, song and take, or the very same samples, are there once more, earlier in the index.
@@ -26,6 +27,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any, get_args
 
 import numpy as np
@@ -138,8 +140,10 @@ def end_jump_sd(samples: Samples, rate_hz: float) -> float:
     is_known = np.isfinite(steps)
     if not is_known.any():
         return 0.0
-    usual = steps[is_known]
-    deviation = max(1.4826 * float(np.median(usual)), float(np.quantile(usual, 0.95)) / 1.96)
+    usual = np.sort(steps[is_known])
+    num_largest = min(max(4, len(usual) // 100), len(usual) // 2)
+    below = NormalDist().inv_cdf(1 - (num_largest + 0.5) / (2 * len(usual)))
+    deviation = max(1.4826 * float(np.median(usual)), float(usual[-1 - num_largest]) / below)
     if deviation == 0:  # nothing moves but for a few steps: the smallest of them is the unit
         deviation = float(usual[usual > 0].min(initial=math.inf))
     width = max(1, round(END_SEC * rate_hz))
@@ -158,13 +162,11 @@ def _lengths(row: Row, num_samples: int, rate_hz: float, checks: TraceChecksConf
     is_gap = abs(gap) > checks.max_length_gap_sec
     ratio = seconds / heard if heard > 0 else math.nan
     is_multiple = is_gap and (_is_multiple(ratio) or (not math.isnan(played) and _is_multiple(1 / ratio)))
-    by_times = float(row.get("time_rate_hz", math.nan))
-    is_mismatch = is_multiple or abs(by_times / rate_hz - 1) > MULTIPLE
     return {
         "seconds": seconds,
         "gap_sec": gap,
-        "rate_mismatch": is_mismatch,
-        "length_gap": is_gap and not is_mismatch,
+        "rate_mismatch": is_multiple,
+        "length_gap": is_gap and not is_multiple,
         "too_short": common_sec(num_samples, rate_hz, start, audio, played) < checks.min_sec,
     }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -41,11 +42,8 @@ def traces_picture(
             axis.fill_between(seconds, low, high, color=BLUE, alpha=0.18, linewidth=0, label="listeners, 10 to 90 %")
             axis.plot(seconds, middle, color=BLUE, linewidth=1, label="their median")
             for control, color in BESIDE.items():
-                if predicted := heard.values(song, control):
-                    axis.plot(seconds[: len(predicted[0])], predicted[0], color=color, linewidth=0.9, label=control)
-            if predicted := heard.values(song, system):
-                longest = max(predicted, key=len)
-                axis.plot(seconds[: len(longest)], longest, color=DARK, linewidth=1.5, label="network")
+                _draw_predicted(axis, heard.values(song, control), seconds, color=color, linewidth=0.9, label=control)
+            _draw_predicted(axis, heard.values(song, system), seconds, color=DARK, linewidth=1.5, label="network")
             axis.set(
                 title=f"{title}, {len(true)} listener{'' if len(true) == 1 else 's'}", xlabel="seconds since onset"
             )
@@ -57,6 +55,13 @@ def traces_picture(
             "Predicted traces of test songs over the spread of their listeners.",
             "Songs of the test side; the prediction is one for all listeners of a song.",
         )
+
+
+def _draw_predicted(axis: Axes, predicted: Sequence[NDArray[np.float32]], seconds: NDArray[Any], **how: Any) -> None:
+    """The longest of them, up to where the last listener stops: it is one prediction for all."""
+    if predicted:
+        longest = max(predicted, key=len)[: len(seconds)]
+        axis.plot(seconds[: len(longest)], longest, **how)
 
 
 def stacked(traces: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

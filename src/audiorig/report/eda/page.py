@@ -82,8 +82,7 @@ def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
         "excluded": Table((), ()) if inputs.corpus.private else excluded_table(heard),
         "missing": Table((), ()) if inputs.corpus.private else missing_table(heard),
         "num_missing": len(heard.missing),
-        "assumptions": assumption_table(heard),
-        "shows_files": not inputs.corpus.private,
+        "assumptions": assumption_table(heard, shows_files=not inputs.corpus.private),
     }
 
 

@@ -106,13 +106,19 @@ def missing_table(heard: Heard) -> Table:
     return _first(heard.missing, tuple(map(str, heard.missing.columns)), "songs")
 
 
-def assumption_table(heard: Heard) -> Table:
+def assumption_table(heard: Heard, shows_files: bool) -> Table:
     """What was taken for granted, once each."""
     rows = tuple(
-        (str(each["code"]), str(each["text"]), f"{each['count']:,}", ", ".join(map(str, each["files"])))
+        (
+            str(each["code"]),
+            str(each["text"]),
+            f"{each['count']:,}",
+            *([", ".join(map(str, each["files"]))] if shows_files else []),
+        )
         for each in heard.assumptions
     )
-    return Table(("code", "assumption", "files", "for example"), rows, numeric=frozenset({2}))
+    headers = ("code", "assumption", "files", *(["for example"] if shows_files else []))
+    return Table(headers, rows, numeric=frozenset({2}))
 
 
 def _first(table: pd.DataFrame, headers: tuple[str, ...], what: str) -> Table:

@@ -68,8 +68,8 @@ def eda_warnings(inputs: RunInputs) -> list[str]:
         ratio = inputs.scores.get(task, inputs.system, "sd_ratio")
         if ratio is not None and ratio.value < FLAT:
             found.append(
-                f"{task}: predictions are flat, with {share(ratio.value, 2)} of the deviation of the true traces; errors "
-                "look smaller than the shapes are alike."
+                f"{task}: predictions are flat, with {share(ratio.value, 2)} of the true deviation; errors look "
+                "smaller than the shapes are alike."
             )
     quality = inputs.heard.quality
     if (lost := quality.get("num_traces", 0) - quality.get("num_kept", 0)) > 0:
