@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiorig.config import TrainConfig
-from audiorig.errors import ConfigError, DataError
-from audiorig.train.devices import precision
+from audiorig.errors import DataError
 from audiorig.train.trainer import MOST_OVERFLOWS, RigTrainer
 
 SPEC = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("toy.py"))
@@ -70,13 +68,6 @@ def test_every_step_logs_the_ledger_and_the_temperature(tmp_path: Path) -> None:
     assert all("overflows" not in entry for entry in history)
     assert [entry["step"] for entry in history if "eval_error" in entry] == [3, 6, 8]
     assert not any("heard" in entry for entry in history if "eval_error" in entry)
-
-
-def test_half_precision_is_refused_without_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"train\.precision: fp16 needs a GPU.*auto or fp32"):
-        toy_fit(tmp_path, precision="fp16")
-    assert precision(TrainConfig(precision="auto")) == "fp32"
 
 
 def scaled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel, TrainerCallback
 from transformers.utils import ModelOutput
 
-from audiorig.config import GumbelConfig, TrainConfig
+from audiorig.config import GumbelConfig, LogConfig, TrainConfig
 from audiorig.errors import DataError, Unfinished
 from audiorig.files import read_json, write_json
 from audiorig.provenance import stage
@@ -187,6 +187,9 @@ def toy_fit(
     relate: Relate | None = None,
     callbacks: tuple[TrainerCallback, ...] = (),
     resume_from: Path | None = None,
+    log: Mapping[str, Any] | None = None,
+    start_weights: Path | None = None,
+    run_settings: Mapping[str, Any] | None = None,
     **train: Any,
 ) -> tuple[list[dict[str, Any]], Experiment]:
     """The log and the trained experiment.
@@ -197,6 +200,7 @@ def toy_fit(
         broken_rank: this rank cannot read item 3.
         planted: what dev gives as ``planted`` after each step.
         callbacks: further ones.
+        log: settings of the trackers.
     """
     experiment = toy_experiment(dropout, num_dev=num_dev, planted=planted, relate=relate)
     experiment.model.poisoned = set(poisoned)
@@ -205,7 +209,17 @@ def toy_fit(
         callbacks = (*callbacks, Interrupt(signal.SIGTERM, interrupt[1]))
     experiment = Experiment(**{**vars(experiment), "callbacks": (*experiment.callbacks, *callbacks)})
     settings = TrainConfig.model_validate({**SETTINGS, **train})
-    history, _ = fit(experiment, settings, folder, 5, stop_after_steps=stop_after_steps, resume_from=resume_from)
+    history, _ = fit(
+        experiment,
+        settings,
+        folder,
+        5,
+        log=LogConfig.model_validate(log or {}),
+        start_weights=start_weights,
+        run_settings=run_settings,
+        stop_after_steps=stop_after_steps,
+        resume_from=resume_from,
+    )
     return history, experiment
 
 

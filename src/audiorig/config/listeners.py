@@ -119,7 +119,7 @@ class DemoEdaCorpus(WithListeners):
     duration_sec: float = Field(40.0, ge=12, description="Mean length of a song; lengths vary by a fifth.")
     latency_sec: float = Field(1.8, ge=0, description="From an accent to the rise of the skin's response.")
     response_share: float = Field(
-        0.6,
+        0.7,
         ge=0,
         le=1,
         description="Share of the responses' variance that the music explains; the rest is each listener's own.",

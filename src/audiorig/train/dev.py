@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from audiorig.data.prefetch import read_items
 from audiorig.randomness import random_state_fence
@@ -24,7 +23,7 @@ def batches_of(num_items: int, size: int) -> list[range]:
 
 
 def measure(
-    model: PreTrainedModel,
+    model: Any,
     dataset: KeyedDataset,
     collate: Collate,
     batches: Sequence[range],
@@ -37,6 +36,7 @@ def measure(
     random state is left as it was.
 
     Args:
+        model: an experiment's, with the parts and numbers that ``Experiment`` speaks of.
         prepare: brings a batch to the model's device.
         autocast: the run's precision.
     """

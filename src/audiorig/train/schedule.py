@@ -32,8 +32,8 @@ def warmup_steps(settings: TrainConfig) -> int:
 
 
 def warmup_share(step: int, num_steps: int) -> float:
-    """Share of the peak after so many steps, as in transformers' schedules."""
-    return min(1.0, step / max(1, num_steps))
+    """Share of the peak after so many steps, as in transformers' schedules; all of it where nothing warms up."""
+    return min(1.0, step / num_steps) if num_steps else 1.0
 
 
 def plateau_share(step: int, num_reductions: int, settings: TrainConfig) -> float:

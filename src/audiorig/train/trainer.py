@@ -195,7 +195,7 @@ class RigTrainer(Trainer):
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """No decay on vectors and on what the model names, and slower where the model says so."""
         if self.optimizer is None:
-            self.optimizer = build_optimizer(model or self.model, self.settings)
+            self.optimizer = build_optimizer(model or self.experiment.model, self.settings)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:

@@ -26,8 +26,9 @@ from audiorig.train.callbacks import is_between, scalars
 
 KEY = "WANDB_API_KEY"
 ID_FILE = "wandb.json"  # in checkpoints/, which is set aside when a run begins anew
-FINISH_SEC = 300.0  # for the last numbers to be sent; what is not lies in results/{run}/wandb
-NOT_SENT = {
+# What is not sent in time lies in results/{run}/wandb.
+QUIET: dict[str, Any] = {"silent": True, "init_timeout": 60.0, "finish_timeout": 300.0, "use_dot_wandb": False}
+NOT_SENT: dict[str, Any] = {
     **{"console": "off", "disable_code": True, "save_code": False, "disable_git": True, "disable_job_creation": True},
     **{"label_disable": True, "x_disable_meta": True, "x_disable_machine_info": True, "x_disable_stats": True},
     **{"x_save_requirements": False, "x_stats_self_usage": False, "host": "", "username": "", "email": ""},
@@ -128,23 +129,23 @@ class WandbLog(TrainerCallback):
         import wandb
 
         wanted = self._log.wandb
-        key = self._key.get_secret_value() if self._key else None
-        options = {
+        options: dict[str, Any] = {
             **{"project": wanted.project, "entity": wanted.entity, "name": wanted.name or self._name},
             **{"tags": list(wanted.tags), "dir": str(self._folder), "config": self._settings},
             **{"id": self._id(), "resume": "allow"},
         }
-        quiet = {**NOT_SENT, "silent": True, "finish_timeout": FINISH_SEC, "init_timeout": 60.0, "use_dot_wandb": False}
+        key = self._key.get_secret_value() if self._key else None
+        settings = wandb.Settings(**QUIET, **NOT_SENT, api_key=key)
         with _own_hooks():
-            try:
-                return wandb.init(mode=wanted.mode, settings=wandb.Settings(**quiet, api_key=key), **options)
-            except wandb.errors.AuthenticationError:
-                raise ConfigError(f"log.wandb.mode: online: {KEY} is refused; correct it, or log offline") from None
-            except wandb.errors.Error as error:
-                if wanted.mode == "offline":
-                    raise
-                logger.warning("wandb cannot be reached (%s): logging offline, for `wandb sync`", type(error).__name__)
-                return wandb.init(mode="offline", settings=wandb.Settings(**quiet), **options)
+            if wanted.mode == "online":
+                try:
+                    return wandb.init(mode="online", settings=settings, **options)
+                except wandb.errors.AuthenticationError:
+                    raise ConfigError(f"log.wandb.mode: online: {KEY} is refused; correct it, or log offline") from None
+                except wandb.errors.Error as error:
+                    logger.warning("wandb cannot be reached (%s): logging offline instead", type(error).__name__)
+                    wandb.teardown()  # or the id would still be in use
+            return wandb.init(mode="offline", settings=settings, **options)
 
     def _id(self) -> str:
         """The run's id there: drawn once, and not from any random state of the training."""

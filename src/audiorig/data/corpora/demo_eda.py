@@ -33,11 +33,11 @@ LARGEST_ID = 1000
 STEREO_SHARE = 0.1
 CUT_SEC = 1.0  # published chorus times are that much shorter at either end than the clips
 
-# Planted in one trace each: 8 levels; no change but for a few steps; a jump in the last half second; a stretch without
-# values that is too long, and one that is short enough to be bridged.
+# Planted in one trace each: 8 levels; a sensor that stands still but for a tiny step now and then; a jump in the last
+# half second; a stretch without values that is too long, and one that is short enough to be bridged.
 Defect = Literal["quantised", "dead", "end_jump", "non_finite", "short_gap"]
 LEVELS = 8
-DEAD_STEPS = 5
+HELD_SEC, STUCK_STEP = 0.2, 0.002
 JUMP_SEC, JUMP_SD = 0.5, 6.0
 GAP_SHARE, SHORT_GAP_SEC = 0.12, 0.6
 
@@ -80,7 +80,7 @@ def plan_songs(settings: "DemoEdaCorpus") -> list[Song]:
 
 
 def plan_listeners(settings: "DemoEdaCorpus") -> dict[str, tuple[str, ...]]:
-    """Who hears which song: each time those who have heard least, so that everybody hears as many songs, or one more."""
+    """Who hears which song: each time those who have heard least, so that nobody hears two songs more than another."""
     numbers = keyed_generator("eda-subjects", settings.seed).permutation(200_000)[: settings.num_subjects]
     subjects = np.array([str(100_000 + number) for number in np.sort(numbers)])
     heard = np.zeros(len(subjects), dtype=int)
@@ -151,9 +151,9 @@ def spoil(samples: FloatArray, defect: Defect | None, generator: np.random.Gener
             step = (samples.max() - samples.min()) / (LEVELS - 1)
             spoilt = samples.min() + step * np.rint((samples - samples.min()) / step)
         case "dead":
-            ends = np.linspace(0, len(samples), DEAD_STEPS + 1).astype(int)
-            for start, end in zip(ends[:-1], ends[1:], strict=True):
-                spoilt[start:end] = samples.mean() + 0.002 * generator.standard_normal()
+            held = round(HELD_SEC * RATE_HZ)
+            steps = STUCK_STEP * generator.standard_normal(len(samples) // held + 1)
+            spoilt = samples.mean() + np.repeat(np.cumsum(steps), held)[: len(samples)]
         case "end_jump":
             spoilt[-round(JUMP_SEC * RATE_HZ) :] += JUMP_SD * samples.std()
         case "non_finite" | "short_gap":

@@ -21,10 +21,9 @@ RATE_HZ = 50.0
 AFTER_AUDIO_SEC = 0.14  # for so long a trace goes on when the song is over
 RISE_SEC = 0.75
 DECAY_SEC = (2.0, 4.0)
-MEAN_DECAY_SEC = 3.0
 # Strength of a response.
 COMPRESSION = 0.7
-HABITUATION = 1.2
+HABITUATION = 2.0
 HABITUATION_SEC = 5.0
 # Listeners.
 LATENCY_SD_SEC = 0.15
@@ -32,13 +31,17 @@ TRACE_LATENCY_SD_SEC = 0.1
 LEVEL = (2.5, 9.0)  # microsiemens
 RESPONSE = (0.1, 0.4)  # standard deviation of the responses, microsiemens
 # In standard deviations of the responses.
-DRIFT = 0.92
+DRIFT = 0.9
 DRIFT_SEC = 12.0
-WANDER = 0.2
+WANDER = 0.15
 NOISE = 0.01
-# Mean variance within a song of responses of strength 1, of which `UNIT` makes 1: of a hundred songs of 40 s.
-UNIT = 0.316
-PRIVATE_UNIT = 0.453
+# Standard deviations within a trace of the responses to accents and to nothing, before any gain (400 songs of 40 s):
+# divided by these, `response_share` is the share of variance that it says.
+UNIT = 0.281
+PRIVATE_UNIT = 0.463
+# Responses to nothing that began so long before the song still show.
+BEFORE_SEC = 15.0
+WANDER_SEC = 8.0
 
 
 class Listener(NamedTuple):
@@ -87,15 +90,15 @@ def draw_listener(seed: int, subject: str) -> Listener:
         decay_sec=float(generator.uniform(*DECAY_SEC)),
         level=float(np.exp(generator.uniform(*np.log(LEVEL)))),
         gain=float(np.exp(generator.uniform(*np.log(RESPONSE)))),
-        drift=float(generator.uniform(0.6, 1.4)),
+        drift=float(generator.uniform(0.75, 1.25)),
     )
 
 
 def strengths(accents: Sequence[Accent]) -> FloatArray:
     """How strong the response to each accent (n,) is.
 
-    The louder the stronger, but less and less so; and a response weakens those that follow, by the
-    half at once, by little after ten seconds.
+    The louder the stronger, but less and less so; and a response weakens those that follow: a full
+    one makes the next one third of what it were at once, and four fifths after ten seconds.
     """
     found = np.zeros(len(accents))
     tired, before = 0.0, 0.0
@@ -120,7 +123,7 @@ def responses(onset_sec: FloatArray, strength: FloatArray, num_samples: int, dec
 def drift(num_samples: int) -> FloatArray:
     """What every skin does after a song's onset, (T,), of variance about 1 over 40 s: it dries."""
     time_sec = np.arange(num_samples) / RATE_HZ
-    fallen: FloatArray = 3.75 * np.exp(-time_sec / DRIFT_SEC)
+    fallen: FloatArray = 3.9 * np.exp(-time_sec / DRIFT_SEC)
     return fallen
 
 
@@ -153,22 +156,18 @@ def render_trace(
 
 
 def _private(num_samples: int, listener: Listener, generator: np.random.Generator) -> FloatArray:
-    """Responses to nothing, (T,), as frequent as accents; some began before the song."""
-    seconds = num_samples / RATE_HZ
-    before_sec = 15.0
-    gaps = LEAST_GAP_SEC + generator.exponential(
-        MEAN_GAP_SEC - LEAST_GAP_SEC, int((seconds + before_sec) / LEAST_GAP_SEC)
-    )
-    onsets = np.cumsum(gaps) - before_sec
-    strength = generator.random(len(onsets)) ** COMPRESSION
-    return responses(onsets, strength, num_samples, listener.decay_sec)
+    """Responses to nothing, (T,), as frequent as accents."""
+    longest = int((num_samples / RATE_HZ + BEFORE_SEC) / LEAST_GAP_SEC)
+    gaps = LEAST_GAP_SEC + generator.exponential(MEAN_GAP_SEC - LEAST_GAP_SEC, longest)
+    strength = generator.random(longest) ** COMPRESSION
+    return responses(np.cumsum(gaps) - BEFORE_SEC, strength, num_samples, listener.decay_sec)
 
 
 def _wander(num_samples: int, generator: np.random.Generator) -> FloatArray:
-    """A slow wandering of the level, (T,), of variance about 1: points 8 s apart, joined by cosines."""
-    points = generator.standard_normal(int(num_samples / RATE_HZ / 8) + 2)
-    place = np.arange(num_samples) / RATE_HZ / 8
+    """A slow wandering of the level, (T,): random points, joined by halves of cosines."""
+    place = np.arange(num_samples) / RATE_HZ / WANDER_SEC
     left = place.astype(int)
+    points = generator.standard_normal(left[-1] + 2)
     way = (1 - np.cos(np.pi * (place - left))) / 2
     wander: FloatArray = points[left] * (1 - way) + points[left + 1] * way
     return wander

@@ -23,7 +23,7 @@ from audiorig.data.eda.assumptions import Assumptions
 from audiorig.data.eda.published import UNKNOWN, DatasetFiles, Trace
 from audiorig.data.eda.sniff import Rows, UnreadableTable, is_word, numbers, read_cells, signal
 from audiorig.data.eda.tables import Table, read_text_table
-from audiorig.data.eda.times import check_rate
+from audiorig.data.eda.times import rate_of
 from audiorig.errors import DataError
 
 SIGNALS = "1. physiological_signals"
@@ -45,7 +45,10 @@ def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace
         DataError: if there is no record at all.
     """
     folder = files.path_of(SIGNALS)
-    paths = [path for path in files.below(SIGNALS) if _is_record(path, folder) or path in files.listing.problems]
+    problems = files.listing.problems
+    paths = [
+        path for path in files.below(SIGNALS) if _is_record(path, folder) or problems.get(path) == "unreadable_folder"
+    ]
     if not paths:
         raise DataError(
             f"{files.root}/{folder}: no CSV of traces; expected {{participant}}/EDA/{{song_no}}_{{song_id}}.csv below "
@@ -66,14 +69,12 @@ def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace
         except UnreadableTable as error:
             yield Trace(files.name, song, participant, path, take, play_duration_sec=played, note=str(error))
             continue
-        expected = files.settings.source_rate_hz or PUBLISHED_HZ
-        rate = record.rate_hz or expected
-        check_rate(rate, expected, "hku956-own-rate", path, assumptions)
+        rate = rate_of(record.rate_hz, files.settings.source_rate_hz, PUBLISHED_HZ, path, assumptions)
         if len(record.samples) and abs(len(record.samples) / rate - played) > GAP_SEC:
             text = "a record that is not as long as the song was played is taken to begin with the song"
             assumptions.assume("hku956-length", text, path)
         yield Trace(
-            files.name, song, participant, path, take, record.column, rate,
+            files.name, song, participant, path, take, record.column, rate, record.rate_hz,
             play_duration_sec=played, samples=record.samples,
         )  # fmt: skip
 
@@ -98,10 +99,10 @@ def key_of(path: str, folder: str, assumptions: Assumptions) -> tuple[str, str, 
 
 @dataclass(frozen=True)
 class Record:
-    """What a file says: samples (T,), their rate if it has one, and the header of the column."""
+    """What a file says: samples (T,), their rate (NaN if it says none), and the header of the column."""
 
     samples: NDArray[np.float64]
-    rate_hz: float | None = None
+    rate_hz: float = math.nan
     column: str = ""
 
 
@@ -119,7 +120,7 @@ def sniff_record(rows: Rows, name: str, assumptions: Assumptions) -> Record:
         header, rows = rows[0], rows[1:]
         assumptions.assume("hku956-header", "a first line that begins with a word is a header", name)
         if not rows:
-            return Record(np.zeros(0), None, header[0])
+            return Record(np.zeros(0), column=header[0])
     place = _column(header, rows, name, assumptions) if len(rows[0]) > 1 else 0
     cells = [row[place] for row in rows]
     rate, num_head = _export_head(cells, name, assumptions)
@@ -138,16 +139,16 @@ def _column(header: list[str], rows: Rows, name: str, assumptions: Assumptions) 
     return numeric[-1] if numeric else int(np.argmax(shares))
 
 
-def _export_head(cells: list[str], name: str, assumptions: Assumptions) -> tuple[float | None, int]:
+def _export_head(cells: list[str], name: str, assumptions: Assumptions) -> tuple[float, int]:
     """Rate and number of cells of the head of a wristband's export, if there is one."""
     head, _ = numbers(cells[:2])
     if not len(head) or not head[0] > UNIX_TIME:
-        return None, 0
+        return math.nan, 0
     text = "a first value that is a Unix time, and a second that is a rate, are an export's head; the trace begins "
     assumptions.assume("hku956-export-head", text + "with the song whatever the time says", name)
     if len(head) == 2 and 0 < head[1] <= MAX_RATE_HZ and head[1] == round(head[1]):
         return float(head[1]), 2
-    return None, 1
+    return math.nan, 1
 
 
 # ------------------------------------------------------------------------ tables

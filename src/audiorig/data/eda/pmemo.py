@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from audiorig.data.eda.assumptions import Assumptions
 from audiorig.data.eda.published import NO_SAMPLES, UNKNOWN, DatasetFiles, Trace
 from audiorig.data.eda.sniff import Rows, UnreadableTable, is_number, numbers, read_cells, signal
 from audiorig.data.eda.tables import read_text_table
-from audiorig.data.eda.times import Clock, check_rate, read_clock
+from audiorig.data.eda.times import Clock, rate_of, read_clock
 from audiorig.errors import DataError
 
 FOLDER = "EDA"
@@ -64,7 +66,8 @@ def _columns(files: DatasetFiles, song: str, path: str, rows: Rows, assumptions:
         return
     header, rows = _header(rows, path, assumptions)
     columns = list(zip(*rows, strict=True)) or [()] * len(header)
-    clock, first = _clock(files, header, columns, path, assumptions)
+    clock, first = _clock(header, columns, path, assumptions)
+    rate = rate_of(clock.rate_hz, files.settings.source_rate_hz, PUBLISHED_HZ, path, assumptions)
     for place in range(first, len(header)):
         name, cells = header[place], columns[place]
         if not name and not any(cells):
@@ -75,34 +78,29 @@ def _columns(files: DatasetFiles, song: str, path: str, rows: Rows, assumptions:
             values = clock.on_grid(signal(cells, path, assumptions))
         except UnreadableTable as error:
             note = str(error)
-        rate, start = clock.rate_hz, clock.start_sec
-        yield Trace(files.name, song, subject, path, 0, name, rate, start, samples=values, note=note)
+        yield Trace(
+            files.name, song, subject, path, 0, name, rate, clock.rate_hz, clock.start_sec, samples=values, note=note
+        )  # fmt: skip
 
 
 def _header(rows: Rows, path: str, assumptions: Assumptions) -> tuple[list[str], Rows]:
     """Names of the columns, and the rows below."""
-    if not is_number(rows[0][0]):
+    if not is_number(rows[0][0]) or SUBJECT.fullmatch(rows[0][0]):
         return rows[0], rows[1:]
     text = "the first row begins with a number, so there is no header: the first column is the time in seconds"
     assumptions.assume("pmemo2019-no-header", text, path)
     return [TIME, *[""] * (len(rows[0]) - 1)], rows
 
 
-def _clock(
-    files: DatasetFiles, header: list[str], columns: list[tuple[str, ...]], path: str, assumptions: Assumptions
-) -> tuple[Clock, int]:
+def _clock(header: list[str], columns: list[tuple[str, ...]], path: str, assumptions: Assumptions) -> tuple[Clock, int]:
     """The clock of a file, and its first column of a listener."""
-    expected = files.settings.source_rate_hz or PUBLISHED_HZ
     if "time" not in header[0].lower() and SUBJECT.fullmatch(header[0]):
-        assumptions.assume("pmemo2019-no-time", "there is no column of times: the published rate is assumed", path)
-        return Clock(expected, 0.0), 0
+        text = "there is no column of times: samples are taken at the published rate"
+        assumptions.assume("pmemo2019-no-time", text, path)
+        return Clock(np.nan, 0.0), 0
     if header[0] != TIME:
         assumptions.assume("pmemo2019-time", f"the first column is not called {TIME}, and taken for it", path)
-    times, _ = numbers(columns[0])
-    clock = read_clock(times, expected, path, assumptions)
-    if files.settings.source_rate_hz or not files.is_generated:
-        check_rate(clock.rate_hz, expected, "pmemo2019-rate", path, assumptions)
-    return clock, 1
+    return read_clock(numbers(columns[0])[0], path, assumptions), 1
 
 
 def _subject(header: str, place: int, path: str, assumptions: Assumptions) -> str:

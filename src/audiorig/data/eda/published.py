@@ -38,7 +38,8 @@ class Trace:
             participant's session (its song_no), else 0.
         eda_path: the file, below the corpus' root.
         column: header of the column, empty if none.
-        source_rate_hz: as the file says, or as was assumed.
+        source_rate_hz: that of the settings, else as the file says, else as published.
+        time_rate_hz: what the file itself says; NaN if it says nothing.
         start_sec: time of the first sample.
         play_duration_sec: how long the song was played; NaN if nobody says.
         samples: (T,); NaN where there is no number.
@@ -52,6 +53,7 @@ class Trace:
     take: int = 0
     column: str = ""
     source_rate_hz: float = np.nan
+    time_rate_hz: float = np.nan
     start_sec: float = 0.0
     play_duration_sec: float = np.nan
     samples: NDArray[np.float64] = field(default_factory=lambda: NO_SAMPLES, repr=False)

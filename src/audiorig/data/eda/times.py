@@ -17,7 +17,7 @@ class Clock:
     """When the T samples of a file were taken.
 
     Attributes:
-        rate_hz: samples in a second.
+        rate_hz: samples in a second; NaN if times say nothing.
         start_sec: time of the first.
         place: (T,) index of each sample on a grid of that rate; None if they lie on it one by one.
     """
@@ -36,7 +36,7 @@ class Clock:
         return gridded
 
 
-def read_clock(times_sec: NDArray[np.float64], fallback_hz: float, name: str, assumptions: Assumptions) -> Clock:
+def read_clock(times_sec: NDArray[np.float64], name: str, assumptions: Assumptions) -> Clock:
     """The clock of some samples.
 
     The rate is that of the whole file, or of its commonest step where there are gaps: times are
@@ -44,13 +44,12 @@ def read_clock(times_sec: NDArray[np.float64], fallback_hz: float, name: str, as
 
     Args:
         times_sec: (T,), NaN where a file has none.
-        fallback_hz: rate of samples whose times say nothing.
     """
     known = np.flatnonzero(np.isfinite(times_sec))
     if len(known) < 2:
         if len(times_sec):
-            assumptions.assume("rate-fallback", "there are no times: the published rate is assumed", name)
-        return Clock(fallback_hz, 0.0)
+            assumptions.assume("rate-published", "times say nothing: samples are taken at the published rate", name)
+        return Clock(np.nan, 0.0)
     if len(known) < len(times_sec):
         assumptions.assume("times-missing", "samples without a time lie evenly between those that have one", name)
         every = np.arange(len(times_sec))
@@ -58,15 +57,14 @@ def read_clock(times_sec: NDArray[np.float64], fallback_hz: float, name: str, as
     since, start = times_sec - times_sec[0], float(times_sec[0])
     step = float(np.median(np.diff(since)))
     if step <= 0:
-        assumptions.assume("rate-fallback", "times do not go on: the published rate is assumed", name)
-        return Clock(fallback_hz, start)
+        assumptions.assume("rate-published", "times say nothing: samples are taken at the published rate", name)
+        return Clock(np.nan, start)
     count = np.arange(len(since))
     whole = _nearly_whole((len(since) - 1) / since[-1]) if since[-1] > 0 else 0.0
     if whole and np.abs(since * whole - count).max() <= 0.5:
         return Clock(whole, start)
     rate = _nearly_whole(1 / step)
-    with np.errstate(over="ignore", invalid="ignore"):
-        place = np.nan_to_num(np.rint(since * rate), posinf=np.inf)
+    place = np.rint(since * rate)
     if (np.diff(place) >= 1).all() and place[-1] <= MAX_STRETCH * len(since):
         assumptions.assume("times-gap", "where times leap, samples are taken to be missing in between", name)
         return Clock(rate, start, place.astype(np.int64))
@@ -74,11 +72,21 @@ def read_clock(times_sec: NDArray[np.float64], fallback_hz: float, name: str, as
     return Clock(rate, start)
 
 
-def check_rate(found_hz: float, expected_hz: float, code: str, name: str, assumptions: Assumptions) -> None:
-    """Say that a file's own rate is believed where it is not the one that was expected."""
-    if abs(found_hz / expected_hz - 1) > SAME_RATE:
-        text = f"its own rate is believed, which is not the expected one of {expected_hz:g} Hz"
-        assumptions.assume(code, text, name)
+def rate_of(own_hz: float, given_hz: float | None, published_hz: float, name: str, assumptions: Assumptions) -> float:
+    """The rate that a file's samples are read at: the given one, else its own, else the published one.
+
+    Args:
+        own_hz: what the file itself says; NaN if it says nothing.
+        given_hz: what the settings say.
+    """
+    is_other = abs(own_hz / (given_hz or published_hz) - 1) > SAME_RATE  # never so if it says nothing
+    if given_hz is not None:
+        if is_other:
+            assumptions.assume("rate-given", "the settings' rate is used, which is not the one the file gives", name)
+        return given_hz
+    if is_other:
+        assumptions.assume("rate-own", "the rate that the file gives is used, which is not the published one", name)
+    return published_hz if np.isnan(own_hz) else own_hz
 
 
 def _nearly_whole(rate_hz: float) -> float:

@@ -158,7 +158,8 @@ def _dealt(rows: pd.DataFrame, settings: SplitConfig) -> pd.Series:
 
 def _sides_of(dataset: str, settings: SplitConfig) -> tuple[str, ...]:
     """Sides that take traces of a dataset."""
-    return tuple(side for side in SIDES if dataset in settings.datasets.get(side, (dataset,)))
+    named = {str(side): names for side, names in settings.datasets.items()}
+    return tuple(side for side in SIDES if side not in named or dataset in named[side])
 
 
 def _common(found: pd.Series) -> tuple[str, ...]:

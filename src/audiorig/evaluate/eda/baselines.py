@@ -81,7 +81,7 @@ class OnsetCurves:
     def of_line(self, num_steps: int) -> Floats:
         """(M,)."""
         intercept, slope = self.line
-        return intercept + slope * np.arange(num_steps)
+        return intercept + slope * np.arange(num_steps, dtype=np.float64)
 
     def of_subject(self, participant_id: str, num_steps: int) -> Floats:
         """(M,); the template for a subject without training traces."""

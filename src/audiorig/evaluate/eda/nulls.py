@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiorig.evaluate.clip_metrics import mean_of_existing
 from audiorig.evaluate.eda.table import HeardSong
 from audiorig.evaluate.intervals import Floats
-from audiorig.models.eda.agreement import mse, pearson
+from audiorig.models.eda.agreement import pearson
 from audiorig.randomness import keyed_generator
 
-ALIKE = 0.8  # the shortest song of a class over its longest, if it has enough songs
+ALIKE = 0.8  # the shortest song of a class over its longest, unless it has too few
 ENOUGH = 4  # songs of a class: 24 orders
 VALUES_AT_ONCE = 2_000_000
 ROUNDING = 1e-12
@@ -40,10 +41,13 @@ class Null:
     Attributes:
         observed: r over the same steps, by the same sums as the draws.
         draws: (D,).
+        by_trace: of each song, r of its traces (S,) with what is not the song's own, on average; NaN
+            where there is none.
     """
 
     observed: float
     draws: Floats
+    by_trace: tuple[Floats, ...] = ()
 
     @property
     def p_value(self) -> float:
@@ -58,24 +62,23 @@ class Exchanged:
 
     Attributes:
         classes: places of songs of about the same length.
-        r, error: (n, n) of the traces of song i and the prediction of song j, mean over traces; NaN
-            across classes.
+        r: (n, n) of the traces of song i and the prediction of song j, mean over traces; NaN across
+            classes, and where no trace varies.
+        by_trace: of each song, r of its traces (S,) with the prediction of another song, mean over
+            the others of its class; NaN where there is none.
     """
 
     classes: tuple[Places, ...]
     r: Floats
-    error: Floats
-
-    def of_others(self, table: Floats) -> Floats:
-        """(n,) mean over the other songs of the class, NaN where there is none."""
-        apart = np.where(np.eye(len(table), dtype=bool), np.nan, table)
-        is_there = np.isfinite(apart)
-        counts = is_there.sum(1)
-        return np.where(counts > 0, np.where(is_there, apart, 0).sum(1) / np.maximum(counts, 1), np.nan)
+    by_trace: tuple[Floats, ...]
 
 
 def length_classes(lengths: Sequence[int]) -> tuple[Places, ...]:
-    """Songs of about the same length together, each in one class of at least four, as far as there are so many."""
+    """Songs of about the same length together, four or more as far as there are so many.
+
+    The shortest ones may be fewer. To put them to others would cut those; a song that is left alone
+    keeps its own prediction in all draws.
+    """
     order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
     classes: list[list[int]] = []
     for place in order:
@@ -83,8 +86,6 @@ def length_classes(lengths: Sequence[int]) -> tuple[Places, ...]:
             classes[-1].append(place)
         else:
             classes.append([place])
-    if len(classes) > 1 and len(classes[-1]) < ENOUGH:
-        classes[-2] += classes.pop()
     return tuple(np.array(members, np.int64) for members in classes)
 
 
@@ -96,41 +97,41 @@ def exchange(songs: Sequence[HeardSong], predicted: Mapping[str, Floats]) -> Exc
         predicted: song id -> (M,).
     """
     classes = length_classes([song.num_steps for song in songs])
-    r, error = np.full((len(songs), len(songs)), np.nan), np.full((len(songs), len(songs)), np.nan)
+    r = np.full((len(songs), len(songs)), np.nan)
+    by_trace = [np.full(len(song.trace_ids), np.nan) for song in songs]
     for members in classes:
         steps = min(songs[place].num_steps for place in members)
-        lines = torch.from_numpy(np.stack([predicted[songs[place].song_id][:steps] for place in members]))
+        lines = np.stack([predicted[songs[place].song_id][:steps] for place in members])
         for place in members:
-            r[place, members] = mean_r(lines, songs[place], steps)
-            is_heard = torch.from_numpy(songs[place].is_heard[:, :steps])
-            true = torch.from_numpy(songs[place].traces[:, :steps])
-            error[place, members] = mse(lines[:, None], true[None], is_heard[None]).nanmean(1).numpy()
-    return Exchanged(classes, r, error)
+            table = trace_r(lines, songs[place], steps)
+            r[place, members] = mean_of_existing(table)
+            if len(members) > 1:
+                by_trace[place] = table[members != place].mean(0)
+    return Exchanged(classes, r, tuple(by_trace))
 
 
-def mean_r(lines: torch.Tensor, song: HeardSong, steps: int) -> Floats:
-    """(L,) of predictions (L, M): mean over the song's traces, NaN where no trace varies.
-
-    A prediction that is constant where a trace is not has an r of 0 with it.
-    """
+def trace_r(lines: Floats, song: HeardSong, steps: int) -> Floats:
+    """(L, S) of predictions (L, M) and a song's traces over its first steps."""
     true, is_heard = torch.from_numpy(song.traces[:, :steps]), torch.from_numpy(song.is_heard[:, :steps])
-    return r_or_zero(lines[:, None], true[None], is_heard[None]).nanmean(1).numpy()
+    return r_or_zero(torch.from_numpy(lines)[:, None], true[None], is_heard[None]).numpy()
 
 
 def r_or_zero(predicted: torch.Tensor, true: torch.Tensor, is_heard: torch.Tensor) -> torch.Tensor:
-    """Pearson's r, 0 where only the prediction is constant, NaN where the true trace is."""
+    """Pearson's r, 0 where only the prediction is constant: it agrees with nothing; NaN where the true trace is."""
     found = pearson(predicted, true, is_heard)
     varies = torch.isfinite(pearson(true, true, is_heard))
     return torch.where(found.isnan() & varies, 0.0, found)
 
 
-def permuted_null(exchanged: Exchanged, draws: int, *key: str | int) -> Null:
-    """Mean r over songs in so many orders of each class.
+def permuted_null(exchanged: Exchanged, draws: int, *key: str | int) -> Null | None:
+    """Mean r over songs in so many orders of each class; None if there is nothing to exchange, or no r.
 
     Args:
         key: names the draws.
     """
     rows = np.flatnonzero(np.isfinite(exchanged.r).any(1))
+    if not len(rows) or all(len(members) < 2 for members in exchanged.classes):
+        return None
     generator = keyed_generator("permuted songs", *key)
     found = []
     for _ in range(draws):
@@ -138,30 +139,31 @@ def permuted_null(exchanged: Exchanged, draws: int, *key: str | int) -> Null:
         for members in exchanged.classes:
             order[members] = members[generator.permutation(len(members))]
         found.append(exchanged.r[rows, order[rows]].mean())
-    return Null(float(exchanged.r[rows, rows].mean()), np.array(found))
+    return Null(float(exchanged.r[rows, rows].mean()), np.array(found), exchanged.by_trace)
 
 
 def shifted_null(
     songs: Sequence[HeardSong], predicted: Mapping[str, Floats], draws: int, *key: str | int
-) -> tuple[Null, Floats]:
+) -> Null | None:
     """Mean r over songs, each with its prediction turned by a drawn number of steps, 0 as likely as any other.
 
-    Returns:
-        The null, and (n,) the mean r of each song over the draws.
+    None if no trace varies.
     """
-    observed, table = [], []
+    observed, table, by_trace = [], [], []
     for song in songs:
-        generator = keyed_generator("shifts", *key, song.song_id)
-        shifts = generator.integers(song.num_steps, size=draws)
-        places = np.arange(song.num_steps)
-        line = predicted[song.song_id]
+        line, places = predicted[song.song_id], np.arange(song.num_steps)
+        shifts = keyed_generator("shifts", *key, song.song_id).integers(song.num_steps, size=draws)
         at_once = max(1, VALUES_AT_ONCE // song.traces.size)
         parts = [
-            mean_r(torch.from_numpy(line[(places - some[:, None]) % song.num_steps]), song, song.num_steps)
+            trace_r(line[(places - some[:, None]) % song.num_steps], song, song.num_steps)
             for some in np.array_split(shifts, -(-draws // at_once))
         ]
-        observed.append(mean_r(torch.from_numpy(line)[None], song, song.num_steps)[0])
-        table.append(np.concatenate(parts))
-    by_song, seen = np.array(table), np.array(observed)
-    is_known = np.isfinite(seen)
-    return Null(float(seen[is_known].mean()), by_song[is_known].mean(0)), by_song.mean(1)
+        drawn = np.concatenate(parts)
+        by_trace.append(drawn.mean(0))
+        table.append(mean_of_existing(drawn))
+        observed.append(mean_of_existing(trace_r(line[None], song, song.num_steps))[0])
+    is_known = np.isfinite(observed)
+    if not is_known.any():
+        return None
+    draws_of_all = np.stack(table)[is_known].mean(0)
+    return Null(float(np.array(observed)[is_known].mean()), draws_of_all, tuple(by_trace))

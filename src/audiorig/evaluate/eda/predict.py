@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModel
 
 import audiorig.models  # noqa: F401  registers the network
+from audiorig.data.eda.scale import TraceScale
 from audiorig.data.eda.songs import SongCollate, SongDataset
 from audiorig.errors import DataError
 from audiorig.evaluate.clip_stages import device
@@ -28,6 +29,30 @@ def load_network(folder: Path) -> Audio2Eda:
         raise DataError(f"{folder}: a {type(model).__name__}: expected the network of a run of audio2eda")
     torch.nn.Module.to(model, device())
     return model.eval()
+
+
+def scale_of(model: Audio2Eda, fitted: TraceScale, where: Path) -> TraceScale:
+    """The scale of the traces that a network has learnt to predict.
+
+    Args:
+        fitted: to the training side that is at hand.
+        where: the network's folder.
+
+    Raises:
+        DataError: if the two differ: the baselines would be in other units.
+    """
+    own = TraceScale.from_dict(model.config.preprocessing["trace_scale"])
+    known = own.normalize == fitted.normalize and set(own.subjects) == set(fitted.subjects)
+    if not known or not np.allclose(_numbers(own), _numbers(fitted), rtol=1e-6):
+        raise DataError(
+            f"{where}: was trained on traces scaled as {own.normalize} by another training side than this split's "
+            f"(expected {fitted.normalize} of {len(fitted.subjects)} subjects): train it anew, or name its own split"
+        )
+    return own
+
+
+def _numbers(scale: TraceScale) -> Floats:
+    return np.array([*scale.everybody, *(part for _, pair in sorted(scale.subjects.items()) for part in pair)])
 
 
 def predict_songs(model: Audio2Eda, songs: SongDataset) -> dict[str, Floats]:

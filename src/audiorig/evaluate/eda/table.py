@@ -1,6 +1,6 @@
 """Test songs with their listeners' traces, what systems predict of them, and the files that hold both."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,11 +143,6 @@ class Predictions:
                 )
             line[:length] = known
         return found
-
-
-def of_song(songs: Iterable[HeardSong], column: str) -> list[str]:
-    """An attribute of each trace's song, trace by trace."""
-    return [getattr(song, column) for song in songs for _ in song.trace_ids]
 
 
 def trace_items(tables: Mapping[str, pd.DataFrame], system: str = NETWORK) -> dict[tuple[str, str], Items]:

@@ -1,0 +1,252 @@
+"""Scores of traces: means over songs of means over traces, intervals over songs, paired differences, nulls."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from audiorig.config import TraceScoreConfig
+from audiorig.errors import DataError
+from audiorig.evaluate.eda.scores import DatasetScores, measure, measures
+from audiorig.evaluate.eda.stages import predict_baselines, score_predictions
+from audiorig.evaluate.eda.table import BASELINES, NETWORK, Predictions, trace_items
+from audiorig.evaluate.paired import difference_rows
+from audiorig.files import read_json, write_json
+
+
+def load(name: str, path: Path) -> ModuleType:
+    """What several tests share; tests are no package."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+planted = load("scores_planted", Path(__file__).with_name("planted_listeners.py"))
+SETTINGS = TraceScoreConfig(bootstrap=200, permutations=50)
+NAN = float("nan")
+
+
+def songs_of(num_songs: int = 6, seed: int = 0):
+    """Songs with one to four listeners, of different lengths."""
+    generator = np.random.default_rng(seed)
+    return [
+        planted.song_of(generator.normal(size=(1 + place % 4, 30 + 4 * place)).cumsum(1), f"s{place}")
+        for place in range(num_songs)
+    ]
+
+
+def scored(songs, systems) -> dict[tuple[str, str], dict]:
+    items = measure(songs, systems, SETTINGS, 4)
+    scores = DatasetScores("planted", items, SETTINGS, {"normalize": "trace_z"})
+    scores.add_systems({})
+    return {(row["system"], row["metric"]): row for row in scores.rows}
+
+
+def half(song) -> np.ndarray:
+    return song.traces[0] / 2
+
+
+def test_a_score_is_the_mean_over_songs_of_the_mean_over_traces() -> None:
+    songs = songs_of()
+    rows = scored(songs, {NETWORK: half, "template": lambda song: np.zeros(song.num_steps)})
+    expected = np.mean([np.mean([np.mean((half(song) - line) ** 2) for line in song.traces]) for song in songs])
+    r = np.mean([np.mean([np.corrcoef(half(song), line)[0, 1] for line in song.traces]) for song in songs])
+    row = rows[NETWORK, "mse"]
+    assert row["value"] == pytest.approx(expected, abs=1e-6)
+    assert rows[NETWORK, "pearson"]["value"] == pytest.approx(r, abs=1e-6)
+    assert (row["n"], row["num_groups"], row["interval_over"]) == (13, 6, "groups")
+    assert row["normalize"] == "trace_z"
+    assert row["low"] <= row["value"] <= row["high"]
+    zero = np.mean([np.mean(song.traces**2, axis=1).mean() for song in songs])
+    assert rows[NETWORK, "skill"]["value"] == pytest.approx(1 - expected / zero, abs=1e-6)
+    assert ("template", "skill") not in rows
+
+
+def test_a_perfect_prediction_is_perfect_in_every_measure() -> None:
+    rows = scored(songs_of(), {NETWORK: lambda song: song.traces, "template": half})
+    for metric, best in {"mse": 0, "mae": 0, "pearson": 1, "ccc": 1, "dtw": 0, "frechet": 0, "sd_ratio": 1}.items():
+        assert rows[NETWORK, metric]["value"] == pytest.approx(best, abs=1e-6), metric
+    assert rows[NETWORK, "skill"]["value"] == 1
+
+
+def test_what_was_not_heard_is_not_scored() -> None:
+    song = planted.song_of([[1, 2, NAN, NAN, 5, 3, NAN, NAN], [1, 2, 3, 4, 5, 6, 7, 9]])
+    found = measure([song], {"a": lambda song: np.array([1.0, 2, 9, -9, 5, 3, 50, 50])}, SETTINGS, 4)
+    row = found.iloc[0]
+    assert (row["mse"], row["dtw"], row["frechet"]) == (0, 0, 0)
+    assert row["pearson"] == pytest.approx(1)
+    assert found["mse"].iloc[1] > 1
+
+
+def test_a_constant_prediction_has_an_r_of_0() -> None:
+    songs = songs_of()
+    rows = scored(songs, {"zero": lambda song: np.zeros(song.num_steps), "template": half})
+    assert ("zero", "mse") in rows
+    assert rows["zero", "pearson"]["value"] == 0
+
+
+def test_a_flat_true_trace_has_no_r_and_is_left_out_of_its_mean_alone() -> None:
+    songs = [*songs_of(), planted.song_of(np.ones((2, 40)), "flat")]
+    rows = scored(songs, {NETWORK: lambda song: np.arange(song.num_steps) * 1.0, "template": half})
+    assert rows[NETWORK, "pearson"]["num_groups"] == 6
+    assert rows[NETWORK, "mse"]["num_groups"] == 7
+
+
+def test_few_songs_are_drawn_by_trace_and_the_row_says_so() -> None:
+    rows = scored(songs_of(4), {NETWORK: half, "template": lambda song: np.zeros(song.num_steps)})
+    assert rows[NETWORK, "mse"]["interval_over"] == "clips"
+    by_song = [np.mean((half(song) - song.traces) ** 2, axis=1).mean() for song in songs_of(4)]
+    assert rows[NETWORK, "mse"]["value"] == pytest.approx(np.mean(by_song), abs=1e-6)
+
+
+def test_differences_are_paired() -> None:
+    """Songs differ far more than the systems do: only the paired interval can tell."""
+    generator = np.random.default_rng(0)
+    songs = [planted.song_of(generator.normal(size=(3, 40)) * 4 ** (place % 3), f"s{place}") for place in range(12)]
+    systems = {NETWORK: lambda song: np.zeros(song.num_steps), "template": lambda song: np.full(song.num_steps, 0.6)}
+    rows = scored(songs, systems)
+    difference = rows[f"{NETWORK} minus template", "mse"]
+    assert difference["value"] == pytest.approx(
+        rows[NETWORK, "mse"]["value"] - rows["template", "mse"]["value"], abs=2e-6
+    )
+    width = difference["high"] - difference["low"]
+    assert width < 0.3 * (rows[NETWORK, "mse"]["high"] - rows[NETWORK, "mse"]["low"])
+
+
+def test_intervals_cover_songs_not_traces() -> None:
+    """Listeners of a song who all say the same are one observation."""
+    generator = np.random.default_rng(1)
+    curves = generator.normal(size=(8, 50)) * np.linspace(0.5, 2, 8)[:, None]
+    one, many = ([planted.song_of(np.tile(curve, (num, 1)), f"s{place}") for place, curve in enumerate(curves)]
+                 for num in (1, 20))  # fmt: skip
+    rows = [scored(songs, {NETWORK: lambda song: np.zeros(song.num_steps), "template": half}) for songs in (one, many)]
+    assert rows[0][NETWORK, "mse"]["low"] == pytest.approx(rows[1][NETWORK, "mse"]["low"], abs=1e-6)
+
+
+def test_fast_traces_are_warped_at_ten_steps_a_second() -> None:
+    """Of a curve that hardly changes from step to step the distances are the same."""
+    seconds = np.arange(0, 20, 1 / 100)
+    curve = np.sin(seconds)[None]
+    true, is_heard = np.cos(seconds)[None], np.ones((1, len(seconds)), bool)
+    fast = measures(curve, true, is_heard, SETTINGS, 100)
+    slow = measures(curve[:, ::10], true[:, ::10], is_heard[:, ::10], SETTINGS, 10)
+    assert (fast["dtw"], fast["frechet"]) == (slow["dtw"], slow["frechet"])
+    assert fast["mse"] != slow["mse"]
+
+
+def corpus(folder: Path, songs: int = 36):
+    files = planted.write_corpus(folder, [planted.follows(song) for song in range(songs)])
+    run = planted.run_of()
+    table, _ = predict_baselines(run, files)
+    return run, files, Predictions(table, "baselines"), files.scale(run)
+
+
+def guesses(run, files, scale, skill: float = 1.0) -> dict[str, np.ndarray]:
+    """Predictions that know the song's mean trace so well."""
+    songs = files.songs(run, "test", scale)
+    found = {}
+    for item, song in enumerate(songs.songs):
+        generator = np.random.default_rng(item)
+        mean = songs[0, item].traces.mean(0).astype(np.float64)
+        found[song.song_id] = skill * mean + (1 - skill) * generator.normal(size=len(mean))
+    return found
+
+
+def test_the_whole_table(tmp_path: Path) -> None:
+    run, files, baselines, scale = corpus(tmp_path)
+    found = score_predictions(run, files, guesses(run, files, scale), baselines, scale)
+    write_json(tmp_path / "scores.json", found.rows)  # no NaN anywhere
+    write_json(tmp_path / "nulls.json", found.nulls)
+    r = {row["system"]: row["value"] for row in read_json(tmp_path / "scores.json") if row["metric"] == "pearson"}
+    assert {NETWORK, *BASELINES, "permuted-songs", "shifted"} <= set(r)
+    assert r["zero"] == 0
+    assert r["permuted-songs"] < r["template"] < r["ridge"] < r[NETWORK]
+    assert r["loudness-ridge"] < r["ridge"] - 0.1
+    assert r["ridge"] > 0.95
+    rows = {(row["system"], row["metric"]): row for row in found.rows}
+    assert rows[NETWORK, "p_permuted_songs"]["value"] == pytest.approx(1 / 51, abs=1e-6)
+    assert rows[NETWORK, "p_shifted"]["value"] == pytest.approx(1 / 51, abs=1e-6)
+    assert rows["ridge", "p_permuted_songs"]["value"] == pytest.approx(1 / 51, abs=1e-6)
+    for control in BASELINES:
+        assert (f"{NETWORK} minus {control}", "pearson") in rows
+        assert (f"{NETWORK} minus {control}", "mse") in rows
+    assert {row["normalize"] for row in found.rows} == {"trace_z"}
+    assert all(row["task"] == "planted" and row["num_groups"] == 12 for row in found.rows)
+    assert rows["song-mean", "pearson"]["needs_listeners"]
+    nulls = found.nulls["planted"]
+    assert len(nulls["permuted-songs"]) == len(nulls["shifted"]) == 50
+    assert set(found.predictions["system"]) == {"true", NETWORK, *BASELINES}
+    assert list(found.predictions) == ["trace_id", "song_id", "participant_id", "dataset", "system", "values"]
+    assert len(found.items) == 36 * 10
+
+
+def test_datasets_are_scored_apart(tmp_path: Path) -> None:
+    songs = [planted.follows(song) for song in range(36)]
+    others = [
+        planted.Song(f"other/{place}", song.side, song.mfcc, song.traces[:2], "other")
+        for place, song in enumerate(songs)
+    ]
+    run = planted.run_of()
+    alone, both = (
+        planted.write_corpus(tmp_path / name, each) for name, each in {"a": songs, "b": [*songs, *others]}.items()
+    )
+    rows = []
+    for files in (alone, both):
+        scale = files.scale(run)
+        baselines = Predictions(predict_baselines(run, files)[0], "baselines")
+        rows.append(score_predictions(run, files, guesses(run, files, scale), baselines, scale).rows)
+    assert {row["task"] for row in rows[1]} == {"other", "planted"}
+    kept = [row for row in rows[1] if row["task"] == "planted" and row["system"] in BASELINES]
+    assert kept == [row for row in rows[0] if row["system"] in BASELINES]
+
+
+def test_baselines_of_another_split_are_refused(tmp_path: Path) -> None:
+    run, files, _, scale = corpus(tmp_path, 12)
+    table, _ = predict_baselines(run, files)
+    with pytest.raises(DataError, match=r"predicts nothing of 'planted/004/000/0'.*another split"):
+        score_predictions(run, files, guesses(run, files, scale), Predictions(table.iloc[5:], "b"), scale)
+    table["predicted"] = [line[:-1] for line in table["predicted"]]
+    with pytest.raises(DataError, match="59 steps"):
+        score_predictions(run, files, guesses(run, files, scale), Predictions(table, "b"), scale)
+
+
+def test_scores_are_the_same_again(tmp_path: Path) -> None:
+    run, files, baselines, scale = corpus(tmp_path, 12)
+    one, other = (score_predictions(run, files, guesses(run, files, scale), baselines, scale) for _ in range(2))
+    assert one.rows == other.rows and one.nulls == other.nulls
+    pd.testing.assert_frame_equal(one.items, other.items)
+
+
+# ------------------------------------------------------- runs beside each other
+
+
+def items_table(seed: int, better: float = 0.0) -> pd.DataFrame:
+    songs = songs_of(8)
+    generator = np.random.default_rng(seed)
+    lines = {song.song_id: song.traces.mean(0) + (1 - better) * generator.normal(size=song.num_steps) for song in songs}
+    return measure(songs, {NETWORK: lambda song: lines[song.song_id]}, SETTINGS, 4)
+
+
+def test_runs_are_compared_trace_by_trace() -> None:
+    ours, theirs = (trace_items({"a": table}) for table in (items_table(0, 0.9), items_table(1)))
+    rows = difference_rows(list(ours.values()), list(theirs.values()), "other", 200, 0)
+    found = {row["metric"]: row for row in rows}
+    assert found["mse"]["high"] < 0 and found["pearson"]["low"] > 0
+    assert found["mse"]["num_groups"] == 8
+    mean = [table.groupby("group")["mse"].mean().mean() for table in (items_table(0, 0.9), items_table(1))]
+    assert found["mse"]["value"] == pytest.approx(mean[0] - mean[1], abs=1e-6)
+
+
+def test_seeds_are_joined_and_other_test_sets_refused() -> None:
+    tables = {str(seed): items_table(seed) for seed in range(3)}
+    items = trace_items(tables)["planted", "pearson"]
+    expected = [table.groupby("group")["pearson"].mean().mean() for table in tables.values()]
+    assert items.by_seed == pytest.approx(expected)
+    tables["1"] = tables["1"].iloc[1:]
+    with pytest.raises(DataError, match="not tested on the same traces: 1 differ"):
+        trace_items(tables)
