@@ -121,7 +121,7 @@ def check(
         if first["type"].startswith("union_tag"):
             tag, given = first["ctx"]["discriminator"].strip("'"), first["input"]
             inside = [str(part) for part in first["loc"][1:]]  # of a section that has kinds of its own
-            known = ALTERNATIVES.get(inside[-1], {}) if inside else TAGS[tag]
+            known: Iterable[str] = ALTERNATIVES.get(inside[-1], {}) if inside else TAGS[tag]
             found = f"is {given[tag]!r}" if isinstance(given, Mapping) and tag in given else "is missing"
             raise ConfigError(f"{where}: {'.'.join([*inside, tag])} {found}: expected {' or '.join(known)}") from None
         is_tagged = isinstance(kind, TypeAdapter)  # pydantic puts the kind first

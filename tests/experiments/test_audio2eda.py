@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from transformers import PreTrainedModel
 
 from audiorig.errors import ConfigError, DataError, Unfinished
 from audiorig.experiments import Inputs, build
+from audiorig.report.card import loading
 from audiorig.train.fit import fit
 
 
@@ -157,6 +159,10 @@ def test_what_is_told_of_it(planted, inputs: Inputs) -> None:
     experiment, rows = build(settings_of(), inputs), planted.side("train")
     told = {"num_songs": 8, "num_traces": len(rows), "num_subjects": 4}
     assert {name: experiment.about[name] for name in told} == told
+    # Two convolutions of 3 taps, 1 and 2 frames of 4 Hz apart, then one of 3: 6 + 2 steps before the one at hand.
+    assert experiment.about["receptive_sec"] == 9 / 4
+    recurrent = settings_of(model=MODEL | {"decoder": {"kind": "lstm", "layers": 1, "width": 8}})
+    assert build(recurrent, inputs).about["receptive_sec"] is None  # back to the onset
     assert experiment.item_sec == 8.0
     assert len(experiment.train_dataset) == 8 and len(experiment.dev_dataset) == 2
 
@@ -201,3 +207,15 @@ def test_what_is_missing_is_told(planted, inputs: Inputs, tmp_path: Path) -> Non
     tiny.write_side(planted.side("dev").iloc[:0], tmp_path / "split", "dev")
     with pytest.raises(DataError, match=r"dev.arrow: holds no trace"):
         build(settings_of(), replace(inputs, split=tmp_path / "split"))
+
+
+def test_the_code_on_the_card_runs(inputs: Inputs, tmp_path: Path) -> None:
+    run = settings_of()
+    model = build(run, inputs).model
+    model.save_pretrained(tmp_path / "model")
+    code = loading(run, str(tmp_path / "model")).removeprefix("```python\n").removesuffix("```")
+    waveform = np.random.default_rng(0).standard_normal(9 * 8000 + 123).astype(np.float32)
+    found: dict[str, Any] = {"waveform": waveform}
+    exec(code, found)
+    assert found["output"].predicted.shape == (1, 9 * tiny.RATE)
+    assert found["output"].predicted.std() > 0

@@ -96,7 +96,7 @@ def test_scores_stand_beside_baselines_and_nulls(folder: Path) -> None:
     assert "| template | 0.500 [0.450, 0.550] | 0.750 [0.700, 0.800] |  |" in text
     said = "120 test traces of 20 songs; p 0.005 against predictions of other songs; p 0.005 against predictions"
     assert f"- demo: {said} shifted in time." in text
-    assert "Scores are of skin conductance: each trace scaled to mean 0 and deviation 1" in text
+    assert "Scores are of skin conductance, in deviations of each trace about its own mean" in text
 
 
 def test_without_scores_nothing_is_claimed() -> None:

@@ -103,14 +103,14 @@ def test_a_network_of_traces_says_what_its_numbers_are_and_what_they_are_not() -
     card = model_card("eda", run_of(**TRACES), corpus)
     assert "A causal network (wavenet encoder, cnn decoder) of" in card
     assert "that predicts skin conductance from music, trained on: Songs (made here).\n" in card
-    assert "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted" in card
+    assert "It counts in deviations of each trace about its own mean: its shape alone, neither" in card
     assert "says nothing of how a person feels or of anybody's health" in card
     assert "- music\n- electrodermal-activity\n- wavenet\n- audio2eda\n" in card and "self-supervised" not in card
     assert 'AutoModel.from_pretrained("path/to/this/folder")' in card
     assert 'MfccConfig.of_key("mfcc_44100_peak_40_64_2048_441")' in card and "align_frames(heard, 100, 4, 25" in card
     other = {"eda": {"target": "tonic", "normalize": "none"}, "model": {"causal": False}}
     card = model_card("eda", run_of(**TRACES, **other), corpus)
-    assert "hears the whole song first" in card and "slow (tonic) part" in card and "are microsiemens." in card
+    assert "hears the whole song first" in card and "slow (tonic) part" in card and "It counts in microsiemens." in card
 
 
 def test_every_normalisation_and_target_has_its_words() -> None:

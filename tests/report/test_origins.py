@@ -27,3 +27,11 @@ def test_code_that_no_commit_holds_is_counted() -> None:
     assert made == ("train", "c" * 12, "3", "d" * 16)
     assert page == ("report (this page)", "not known", "", "")
     assert version_table({"python": "3.11.9", "versions": {"numpy": "2"}}).rows[0] == ("python", "3.11.9")
+
+
+def test_sides_of_traces_say_how_many_songs_and_subjects_there_are() -> None:
+    side = {"num_groups": 9, "num_songs": 10, "num_subjects": 7, "num_files": 40, "hours": 0.5, "sha256": "b" * 64}
+    table = split_table({"sides": {"test": side}})
+    assert table.headers == ("side", "groups", "songs", "subjects", "traces", "hours", "sha256")
+    assert table.rows[0][:6] == ("test", "9", "10", "7", "40", "0.50")
+    assert table.numeric == {1, 2, 3, 4, 5}

@@ -74,11 +74,19 @@ def test_rotation_keeps_the_newest(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-10", "step-100"]
 
 
+def test_rotation_spares_what_it_is_told_to(tmp_path: Path) -> None:
+    for step in (1, 2, 9, 10, 100):
+        make_checkpoint(tmp_path, step)
+    checkpoints.rotate(tmp_path, keep=1, spared={tmp_path / "step-2", tmp_path / "step-9", tmp_path / "step-7"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-100", "step-2", "step-9"]
+
+
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     root = tmp_path / "checkpoints"
     checkpoints.prepare_folder(root, {"seed": 0})
     (root / ".aside" / "checkpoint-3").mkdir(parents=True)
     (root / ".gone-step-1").mkdir()
+    (root / ".best.json.123.aside").write_text("{")
     checkpoints.prepare_folder(root, {"seed": 0})
     assert [path.name for path in root.iterdir()] == ["fingerprint.json"]
 

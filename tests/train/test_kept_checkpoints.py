@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ SPEC.loader.exec_module(TOY)
 toy_fit = TOY.toy_fit
 
 NAN = math.nan
+TWO = ("whole", "cut")
 VALUES = [5.0, NAN, 3.0, 4.0, 2.0, 6.0, 3.0, 1.0]  # what dev gives after step 1, 2, ...
 # What lies there after each save, with keep_top 2 and keep_checkpoints 1; 7 is no better than 3, 2 is no number.
 AFTER = {1: [1], 3: [1, 3], 4: [3, 4], 5: [3, 5], 8: [5, 8]}
@@ -194,6 +196,18 @@ def test_looking_for_the_metric_changes_nothing(tmp_path: Path) -> None:
     plain, _ = toy_fit(tmp_path / "plain", dropout=0.2)
     judged, _ = toy_fit(tmp_path / "judged", dropout=0.2, selection={"metric": "error", "keep_top": 1})
     assert judged == plain
+
+
+def test_ranks_agree_on_what_is_kept(fork_ranks: Callable, tmp_path: Path) -> None:
+    """Two of them, whole and cut: dev comes twice in the epoch, and both save the same."""
+    options = {"selection": {"metric": "error", "keep_top": 2}, "eval_epochs": 0.9, "keep_checkpoints": 1}
+    assert fork_ranks(lambda: TOY.program(tmp_path, "compare", options)) == [0, 0]
+    found = [(listed_in(tmp_path / name / "checkpoints"), steps_of(tmp_path / name / "checkpoints")) for name in TWO]
+    assert found[0] == found[1]
+    first = read_json(tmp_path / "rank-0.json")["whole"]["history"]
+    dev = {entry["step"]: entry["eval_error"] for entry in first if "eval_error" in entry}
+    assert list(dev) == list(range(1, 9))  # 0.9 x 10 items at 8 a step
+    assert found[0][0] == sorted(dev, key=lambda step: dev[step])[:2]
 
 
 def test_what_is_kept_is_operation() -> None:

@@ -9,6 +9,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import Trainer
 
+from audiorig.config import LogConfig
 from audiorig.errors import DataError, Unfinished
 from audiorig.files import write_json
 from audiorig.models import WaveMAE
@@ -122,6 +123,16 @@ def test_tensorboard_has_every_part_of_every_step_once(make_experiment, tmp_path
     for name in ("total", "main_recon", "shape", "level", "learning_rate", "grad_norm"):
         assert [event.step for event in events.Scalars(f"train/{name}")] == list(range(1, 21)), name
     assert [event.step for event in events.Scalars("eval/main_recon")] == [7, 14, 20]
+
+
+def test_tensorboard_may_have_fewer_steps_and_the_log_has_all(make_experiment, tmp_path) -> None:
+    run = tiny_run(max_steps=10)
+    history, _ = fit(make_experiment(run), run.train, tmp_path, run.seed, log=LogConfig(every_steps=4))
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/total")] == [4, 8]
+    assert [event.step for event in events.Scalars("eval/main_recon")] == [7, 10]
+    assert [entry["step"] for entry in history if "total" in entry] == list(range(1, 11))
 
 
 def test_a_fresh_start_leaves_no_points_of_the_run_before(make_experiment, tmp_path) -> None:

@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from audiorig.config import Run, TuningRun
+from audiorig.config import Audio2EdaRun, Run, TuningRun
 from audiorig.config_stages import load_run
 from audiorig.data.manifest import read_table
 from audiorig.errors import ConfigError
 from audiorig.evaluate.answers_table import read_answers
 from audiorig.evaluate.clip_against import answer_differences
+from audiorig.evaluate.eda.against import run_differences
 from audiorig.evaluate.paired import difference_rows, distance_items, probe_items
 from audiorig.files import write_json
 from audiorig.provenance import stage
@@ -25,14 +26,29 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage("against"):
         runs = [load_run(path) for path in arguments.configs]
-        tuned = [isinstance(run, TuningRun) for run in runs]
-        if any(tuned) and not all(tuned):
-            raise ConfigError(
-                f"report.compare_with: {arguments.name} is {'not ' if tuned[0] else ''}a tuned run, and this one is"
-                f"{'' if tuned[0] else ' not'}: their scores are of different kinds; name another run"
-            )
-        rows = answers_of(runs[0], arguments) if all(tuned) else probes_of(runs, arguments)
+        for kind, what in ((TuningRun, "a tuned run"), (Audio2EdaRun, "a run that predicts traces")):
+            is_one = [isinstance(run, kind) for run in runs]
+            if any(is_one) and not all(is_one):
+                raise ConfigError(
+                    f"report.compare_with: {arguments.name} is {'not ' if is_one[0] else ''}{what}, and this one is"
+                    f"{'' if is_one[0] else ' not'}: their scores are of different kinds; name another run"
+                )
+        match runs[0]:
+            case TuningRun():
+                rows = answers_of(runs[0], arguments)
+            case Audio2EdaRun():
+                rows = traces_of(runs, arguments)
+            case _:
+                rows = probes_of(runs, arguments)
         write_json(arguments.output, rows)
+
+
+def traces_of(runs: list[Run], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Of runs that predict traces: every measure that is in the same unit for both."""
+    ours, theirs = runs
+    assert isinstance(ours, Audio2EdaRun) and isinstance(theirs, Audio2EdaRun)
+    tables = [read_table(path) for path in arguments.probes]
+    return run_differences(ours, theirs, tables[0], tables[1], arguments.name)
 
 
 def answers_of(run: Run, arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def main() -> None:
         run = load_eda_run(arguments.config)
         files = Files(arguments.split, tuple(arguments.mfcc), arguments.traces)
         model = load_network(arguments.model)
-        scale = scale_of(model, files.scale(run), arguments.model)
+        scale = scale_of(model, run, files.scale(run), arguments.model)
         network = predict_songs(model, files.songs(run, "test", scale))
         baselines = Predictions(read_table(arguments.baselines), str(arguments.baselines))
         scored = score_predictions(run, files, network, baselines, scale)

@@ -21,6 +21,7 @@ from audiorig.train import ranks
 from audiorig.train.devices import require_machine
 from audiorig.train.export import export
 from audiorig.train.fit import fit
+from audiorig.train.start import weights_digest
 from audiorig.train.wandb_log import require_wandb, without_names
 
 
@@ -67,7 +68,7 @@ def main() -> None:
     ):
         run = load_run(arguments.config, arguments.set)
         wandb_key = None
-        if run.log.wandb.mode != "off":
+        if run.log.wandb.mode != "disabled":
             secrets = read_environment(arguments.env_file)
             hide_in_output(secrets.secrets)
             wandb_key = secrets.wandb_api_key
@@ -96,6 +97,7 @@ def main() -> None:
         record["num_parameters"] = experiment.model.num_parameters()
         record |= {"private": corpus.private, **experiment.about}
         logging.info("%s", ", ".join(f"{name}: {value}" for name, value in experiment.about.items()))
+        start = only(arguments.start)
         pseudonyms = CorpusPseudonyms.of_split(arguments.split) if corpus.private else None
         history, record["first_step"] = fit(
             experiment,
@@ -103,12 +105,14 @@ def main() -> None:
             arguments.folder,
             run.seed,
             log=run.log,
-            start_weights=only(arguments.start),
+            start_weights=start,
             run_settings=without_names(settings, pseudonyms),
             wandb_key=wandb_key,
             resume_from=arguments.resume_from_checkpoint,
             stop_after_steps=arguments.stop_after_steps,
         )
+        if start is not None:
+            record["start_weights_sha256"] = weights_digest(start)
         if ranks.is_main():
             export(
                 experiment.model,

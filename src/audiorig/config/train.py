@@ -47,8 +47,9 @@ class PlateauConfig(Section):
 class WandbConfig(Section):
     """Logging to Weights & Biases, beside TensorBoard. Its key comes from the environment or .env, never from here."""
 
-    mode: Literal["off", "offline", "online"] = Field(
-        "off", description="offline: into results/{run}/wandb, without a network, to be sent later by `wandb sync`."
+    mode: Literal["disabled", "offline", "online"] = Field(  # no "off", which YAML reads as false
+        "disabled",
+        description="offline: into results/{run}/wandb, without a network, to be sent later by `wandb sync`.",
     )
     project: str = Field("audiorig", description="Project.")
     entity: str | None = Field(None, description="User or team; null: the key's own.")

@@ -62,6 +62,12 @@ def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
             "num_songs": rows["song_id"].nunique(),
             "num_traces": len(rows),
             "num_subjects": rows["participant_id"].nunique(),
+            **(
+                {}
+                if model.receptive_steps is None
+                else {"receptive_sec": model.receptive_steps / settings.frame_rate_hz}
+            ),
+            "receptive_sec": None if model.receptive_steps is None else model.receptive_steps / settings.frame_rate_hz,
         },
     )
 

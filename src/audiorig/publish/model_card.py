@@ -184,7 +184,9 @@ def _scores(inputs: CardInputs) -> str:
     run = inputs.run
     match run:
         case Audio2EdaRun():
-            return trace_tables(inputs.scores, run.experiment, f"{TARGETS[run.eda.target]}: {UNITS[run.eda.normalize]}")
+            return trace_tables(
+                inputs.scores, run.experiment, f"{TARGETS[run.eda.target]}, in {UNITS[run.eda.normalize]}"
+            )
         case SpeechTuneRun() | InfantCryRun():
             return answer_tables(inputs.scores, run.experiment)
     return score_tables(inputs.scores, run.experiment)

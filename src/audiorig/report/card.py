@@ -74,12 +74,11 @@ with torch.no_grad():
     output = model(frames, torch.zeros(1, steps, dtype=torch.bool), torch.zeros(1, dtype=torch.int64))
 output.predicted  # (1, M), {steps_hz:.12g} steps a second from the song's onset
 ```"""
-# What one of a predicted trace is, by eda.normalize.
+# What a predicted trace counts in, by eda.normalize.
 UNITS = {
-    "trace_z": "each trace scaled to mean 0 and deviation 1, so that its shape alone is predicted, neither its level "
-    "nor its strength",
-    "onset_delta": "the change since the mean of the trace's first 2 s, in deviations of the training side's traces",
-    "subject_z_train": "deviations from the mean of the subject's own training traces, of an unknown subject "
+    "trace_z": "deviations of each trace about its own mean: its shape alone, neither its level nor its strength",
+    "onset_delta": "deviations of the training side's traces, counted from the mean of a trace's first 2 s",
+    "subject_z_train": "deviations of the subject's own training traces about their mean, of an unknown subject "
     "everybody's",
     "none": "microsiemens",
 }
@@ -214,4 +213,4 @@ def trace_sentence(run: Run) -> str:
     """What the numbers of a predicted trace mean, and what they do not; "" of other models."""
     if not isinstance(run, Audio2EdaRun):
         return ""
-    return f"Its numbers are {UNITS[run.eda.normalize]}. {NO_CLAIM}"
+    return f"It counts in {UNITS[run.eda.normalize]}. {NO_CLAIM}"

@@ -57,18 +57,23 @@ def invalid_files_table(problems: pd.DataFrame, limit: int = 20) -> Table:
 
 
 def split_table(split: Mapping[str, Any]) -> Table:
-    """The three sides: groups, files, hours, digest."""
+    """The three sides: groups, files, hours, digest; of listeners' traces, songs and subjects too."""
+    sides = _sides(split)
+    counts = {"songs": "num_songs", "subjects": "num_subjects"}
+    own = {title: key for title, key in counts.items() if any(key in content for content in sides.values())}
+    shown = {"groups": "num_groups", **own}
+    files = "traces" if own else "files"
     rows = tuple(
         (
             side,
-            f"{content['num_groups']:,}",
+            *(f"{content[key]:,}" for key in shown.values()),
             f"{content['num_files']:,}",
             f"{content['hours']:.2f}",
             str(content["sha256"])[:16],
         )
-        for side, content in _sides(split).items()
+        for side, content in sides.items()
     )
-    return Table(("side", "groups", "files", "hours", "sha256"), rows, numeric=frozenset({1, 2, 3}))
+    return Table(("side", *shown, files, "hours", "sha256"), rows, numeric=frozenset(range(1, len(shown) + 3)))
 
 
 def label_table(split: Mapping[str, Any]) -> Table:

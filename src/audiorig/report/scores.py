@@ -78,6 +78,18 @@ ON_LABELS = {
     "balanced_accuracy": Metric("balanced accuracy"),
     "knn_accuracy": Metric("k-nn accuracy"),
 }
+ON_TRACES = {
+    "pearson": Metric("r", "r"),
+    "ccc": Metric("CCC", "CCC"),
+    "mse": Metric("MSE", "MSE", is_error=True),
+    "mae": Metric("MAE", "MAE", is_error=True),
+    "skill": Metric("skill against the template", "skill"),
+    "dtw": Metric("DTW", "DTW", is_error=True),
+    "frechet": Metric("Fréchet", "Fréchet", is_error=True),
+    "sd_ratio": Metric("SD ratio", "SD"),
+    "scr_precision": Metric("SCR precision", "share"),
+    "scr_recall": Metric("SCR recall", "share"),
+}
 
 
 def r2_at(distance: str) -> str:
@@ -89,7 +101,7 @@ def metric_of(name: str) -> Metric:
     """What is known of a metric; R2 is a number of its own, with neither unit nor points."""
     if name.startswith("r2 "):
         return Metric(f"R²{name.removeprefix('r2')}", R2_UNIT, 2)
-    return {**ON_LABELS, **ON_FRAMES, **ON_PITCH, **ON_PRETEXT}.get(name, Metric(name.replace("_", " ")))
+    return {**ON_LABELS, **ON_FRAMES, **ON_PITCH, **ON_PRETEXT, **ON_TRACES}.get(name, Metric(name.replace("_", " ")))
 
 
 class Scores:

@@ -94,7 +94,7 @@ def fit(
     is_judged = settings.follows_dev or settings.selection.keep_top > 0
     callbacks: list[TrainerCallback] = [stopper, *([FollowDev(settings, root)] if is_judged else [])]
     callbacks += [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard", log.every_steps)]
-    wandb = None if log.wandb.mode == "off" else WandbLog(log, folder, run_name(folder), run_settings, wandb_key)
+    wandb = None if log.wandb.mode == "disabled" else WandbLog(log, folder, run_name(folder), run_settings, wandb_key)
     callbacks += [*([wandb] if wandb else []), *experiment.callbacks]
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log

@@ -47,13 +47,13 @@ def require_wandb(log: LogConfig, key: SecretStr | None = None) -> None:
         ConfigError: if the library is missing, or the key to send with.
     """
     mode = log.wandb.mode
-    if mode == "off":
+    if mode == "disabled":
         return
     found = importlib.util.find_spec("wandb")
     if found is None or found.origin is None:  # a folder of this name, of earlier logs, is no library
         raise ConfigError(
             f"log.wandb.mode is {mode}, and the package wandb is not installed: run `make setup`, "
-            "or `pip install wandb`, or set log.wandb.mode: off"
+            "or `pip install wandb`, or set log.wandb.mode: disabled"
         )
     if mode == "online" and key is None and not os.environ.get(KEY, "").strip():
         raise ConfigError(

@@ -63,7 +63,7 @@ def test_a_slow_wave_is_the_same_at_another_rate(source_hz: float, rate_hz: floa
         return np.asarray(5 - 0.02 * time + 0.5 * np.cos(2 * np.pi * 0.25 * time))
 
     changed = change_rate(wave(np.arange(round(40 * source_hz)) / source_hz), source_hz, rate_hz)
-    assert len(changed) == pytest.approx(40 * rate_hz, abs=1)
+    assert len(changed) == pytest.approx(round(40 * source_hz) / source_hz * rate_hz, abs=1)
     inner = slice(round(2 * rate_hz), round(38 * rate_hz))
     assert np.abs(changed - wave(np.arange(len(changed)) / rate_hz))[inner].max() < 5e-3
 
@@ -126,6 +126,16 @@ def test_the_onset_of_the_song_is_step_0() -> None:
     longer = trace_signals(ramp, 50.0, 4.0, settings, steps=170).clean
     assert np.isnan(longer[160:]).all()
     assert np.isfinite(longer[:160]).all()
+
+
+@pytest.mark.parametrize("start_sec", [-1.13, -0.02, 0.02, 0.13, 0.98])
+def test_a_start_between_two_steps_is_kept_to_the_nearest_sample(start_sec: float) -> None:
+    ramp = start_sec + np.arange(2000) / 50  # its value is the time since the onset
+    found = trace_signals(ramp, 50.0, 4.0, EdaConfig(lowpass_hz=None), start_sec=start_sec).clean
+    first = max(0, math.ceil(start_sec * 4))
+    assert np.isnan(found[:first]).all()
+    assert np.abs(found[first:] - np.arange(first, len(found)) / 4).max() <= 0.0101
+    assert len(found) == pytest.approx((start_sec + 40) * 4, abs=1)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 60])

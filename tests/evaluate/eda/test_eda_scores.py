@@ -10,10 +10,11 @@ import pytest
 
 from audiorig.config import TraceScoreConfig
 from audiorig.errors import DataError
+from audiorig.evaluate.eda.against import run_differences
 from audiorig.evaluate.eda.scores import DatasetScores, measure, measures
+from audiorig.evaluate.eda.seeds import case_rows, join_seeds
 from audiorig.evaluate.eda.stages import predict_baselines, score_predictions
-from audiorig.evaluate.eda.table import BASELINES, NETWORK, Predictions, trace_items
-from audiorig.evaluate.paired import difference_rows
+from audiorig.evaluate.eda.table import BASELINES, NETWORK, Predictions
 from audiorig.files import read_json, write_json
 
 
@@ -225,28 +226,60 @@ def test_scores_are_the_same_again(tmp_path: Path) -> None:
 # ------------------------------------------------------- runs beside each other
 
 
-def items_table(seed: int, better: float = 0.0) -> pd.DataFrame:
-    songs = songs_of(8)
+def items_table(seed: int, better: float = 0.0, songs: int = 8, first: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
-    lines = {song.song_id: song.traces.mean(0) + (1 - better) * generator.normal(size=song.num_steps) for song in songs}
-    return measure(songs, {NETWORK: lambda song: lines[song.song_id]}, SETTINGS, 4)
+    found = songs_of(first + songs)[first:]
+    lines = {song.song_id: song.traces.mean(0) + (1 - better) * generator.normal(size=song.num_steps) for song in found}
+    systems = {NETWORK: lambda song: lines[song.song_id], "template": lambda song: np.zeros(song.num_steps)}
+    return measure(found, systems, SETTINGS, 4)
+
+
+def macro(table: pd.DataFrame, metric: str, system: str = NETWORK) -> float:
+    """The mean over songs of the mean over traces."""
+    return table[table["system"] == system].groupby("group")[metric].mean().mean()
 
 
 def test_runs_are_compared_trace_by_trace() -> None:
-    ours, theirs = (trace_items({"a": table}) for table in (items_table(0, 0.9), items_table(1)))
-    rows = difference_rows(list(ours.values()), list(theirs.values()), "other", 200, 0)
-    found = {row["metric"]: row for row in rows}
-    assert found["mse"]["high"] < 0 and found["pearson"]["low"] > 0
-    assert found["mse"]["num_groups"] == 8
-    mean = [table.groupby("group")["mse"].mean().mean() for table in (items_table(0, 0.9), items_table(1))]
-    assert found["mse"]["value"] == pytest.approx(mean[0] - mean[1], abs=1e-6)
+    run = planted.run_of()
+    ours, theirs = items_table(0, 0.9), items_table(1)
+    rows = {row["metric"]: row for row in run_differences(run, run, ours, theirs, "other")}
+    assert rows["mse"]["high"] < 0 and rows["pearson"]["low"] > 0
+    assert (rows["mse"]["num_groups"], rows["mse"]["n"], rows["mse"]["with"]) == (8, 20, "other")
+    assert rows["mse"]["value"] == pytest.approx(macro(ours, "mse") - macro(theirs, "mse"), abs=1e-6)
 
 
-def test_seeds_are_joined_and_other_test_sets_refused() -> None:
-    tables = {str(seed): items_table(seed) for seed in range(3)}
-    items = trace_items(tables)["planted", "pearson"]
-    expected = [table.groupby("group")["pearson"].mean().mean() for table in tables.values()]
-    assert items.by_seed == pytest.approx(expected)
-    tables["1"] = tables["1"].iloc[1:]
-    with pytest.raises(DataError, match="not tested on the same traces: 1 differ"):
-        trace_items(tables)
+def test_what_has_another_unit_or_other_songs_is_not_compared(caplog: pytest.LogCaptureFixture) -> None:
+    run, table = planted.run_of(), items_table(0)
+    in_other_units = planted.run_of(eda={"rate_hz": 4, "normalize": "none"})
+    rows = run_differences(run, in_other_units, table, items_table(1), "other")
+    assert [row["metric"] for row in rows] == ["pearson"]
+    assert "only r is compared" in caplog.text
+    assert run_differences(run, run, table, items_table(1, songs=7), "other") == []
+    assert "not tested on the same traces" in caplog.text
+    tonic = planted.run_of(eda={"rate_hz": 4, "target": "tonic"})
+    assert run_differences(run, tonic, table, table, "other") == []
+    assert "predicts the tonic trace" in caplog.text
+
+
+def test_seeds_are_joined_also_where_their_test_songs_differ() -> None:
+    tables = {seed: items_table(seed, first=2 * seed) for seed in range(3)}
+    rows = {(row["system"], row["metric"]): row for row in join_seeds(tables, 200, 0)}
+    for metric in ("pearson", "mse"):
+        expected = np.mean([macro(table, metric) for table in tables.values()])
+        assert rows[NETWORK, metric]["value"] == pytest.approx(expected, abs=1e-6)
+    expected = np.mean([1 - macro(table, "mse") / macro(table, "mse", "template") for table in tables.values()])
+    assert rows[NETWORK, "skill"]["value"] == pytest.approx(expected, abs=1e-6)
+    row = rows[f"{NETWORK} minus template", "mse"]
+    assert row["value"] == pytest.approx(rows[NETWORK, "mse"]["value"] - rows["template", "mse"]["value"], abs=2e-6)
+    assert (row["num_groups"], row["seeds"]) == (12, [0, 1, 2])
+    assert row["low"] < row["value"] < row["high"]
+
+
+def test_cases_are_compared_with_the_reference() -> None:
+    cases = {"a": {0: items_table(0), 1: items_table(1)}, "b": {0: items_table(2, 0.9), 1: items_table(3, 0.9)}}
+    rows = {(row["case"], row["system"], row["metric"]): row for row in case_rows(cases, "a", 200, 0)}
+    difference = rows["b", f"{NETWORK} minus a", "pearson"]
+    assert difference["low"] > 0
+    assert ("a", f"{NETWORK} minus a", "pearson") not in rows
+    means = [np.mean([macro(table, "pearson") for table in cases[case].values()]) for case in "ba"]
+    assert difference["value"] == pytest.approx(means[0] - means[1], abs=1e-6)

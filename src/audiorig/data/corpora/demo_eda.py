@@ -37,7 +37,7 @@ CUT_SEC = 1.0  # published chorus times are that much shorter at either end than
 # half second; a stretch without values that is too long, and one that is short enough to be bridged.
 Defect = Literal["quantised", "dead", "end_jump", "non_finite", "short_gap"]
 LEVELS = 8
-HELD_SEC, STUCK_STEP = 0.2, 0.002
+HELD_SEC, STUCK_STEP = 6.0, 0.01
 JUMP_SEC, JUMP_SD = 0.5, 6.0
 GAP_SHARE, SHORT_GAP_SEC = 0.12, 0.6
 

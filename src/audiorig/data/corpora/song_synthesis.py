@@ -25,12 +25,12 @@ ACCENT_SEC = (0.25, 0.6)
 ACCENT_DB = (-24.0, -3.0)  # below the loudest possible accent: loudness 0 to 1
 # The background.
 BAR_SEC = (1.6, 2.8)
-BACKGROUND_DB = -30.0
+BACKGROUND_DB = -36.0
 SWELL_DB = 4.0
 SWELL_SEC = 4.0
 HISS_DB = -58.0
 NOTES_A_SECOND = 1.5
-NOTE_DB = (-36.0, -28.0)
+NOTE_DB = (-42.0, -32.0)
 TRIADS = ((0, 4, 7), (0, 3, 7), (-3, 0, 4), (-1, 2, 7), (0, 5, 9))
 LEVEL = (0.4, 0.95)  # largest sample of a piece
 

@@ -97,8 +97,11 @@ def trace_signals(
         Three signals (M,), NaN where nothing is known: in long gaps, and from the onset to the first sample of a trace
         that began late. tonic + phasic is clean.
     """
-    samples = _from_onset(samples, source_rate_hz, start_sec)
-    steps = num_steps(len(samples) / source_rate_hz, rate_hz) if steps is None else steps
+    # Steps are counted from the onset; those that the trace has begin at the first one after its first sample.
+    first_step = math.ceil(start_sec * rate_hz - 1e-6)
+    samples = samples[round((first_step / rate_hz - start_sec) * source_rate_hz) :]
+    if steps is None:
+        steps = max(0, first_step + num_steps(len(samples) / source_rate_hz, rate_hz))
     filled, is_lost = bridge_gaps(samples, source_rate_hz, settings.max_gap_sec)
     if not len(filled):
         return Signals.all_lost(steps)
@@ -109,7 +112,7 @@ def trace_signals(
     is_slow = settings.highpass_hz >= rate_hz / 2
     tonic = clean if is_slow else lowpass(clean, rate_hz, settings.highpass_hz, TONIC_ORDER)
     is_known = ~_lost_steps(is_lost, source_rate_hz, rate_hz, len(clean))
-    return Signals.of_parts(*(_cropped(part, is_known, steps) for part in (clean, tonic)))
+    return Signals.of_parts(*(_cropped(part, is_known, first_step, steps) for part in (clean, tonic)))
 
 
 def lowpass(signal: Signal, rate_hz: float, cutoff_hz: float, order: int) -> Signal:
@@ -129,9 +132,9 @@ def change_rate(signal: Signal, source_rate_hz: float, rate_hz: float) -> Signal
     """A signal at another rate, sample k at k / rate_hz; a constant stays what it is up to its very ends.
 
     A polyphase filter, over what remains when the line from the first to the last sample is taken away: with zeros
-    beyond the ends of the signal itself, a constant of 5 falls to 2.7 there, and scipy's own ``padtype="line"`` leaves a
-    ripple of 1e-5, since the branches of the filter do not add up to the same. Where the ratio of the rates is no fraction of
-    moderate terms, a Butterworth filter (order 8, at 0.4 of the lower rate) and a cubic spline through the samples.
+    beyond the ends of the signal itself, a constant of 5 falls to 2.7 there, and scipy's own ``padtype="line"`` leaves
+    a ripple of 1e-5, since the branches of the filter do not add up to the same. Where the ratio of the rates is no
+    fraction of moderate terms, a Butterworth filter (order 8, at 0.4 of the lower rate) and a cubic spline.
 
     Returns:
         All steps that begin before the signal ends; behind the last sample the line goes on, or the spline's end holds.
@@ -154,14 +157,6 @@ def change_rate(signal: Signal, source_rate_hz: float, rate_hz: float) -> Signal
     return np.asarray(spline(np.minimum(np.arange(length) / ratio, len(signal) - 1)), np.float64)
 
 
-def _from_onset(samples: NDArray[np.floating], source_rate_hz: float, start_sec: float) -> NDArray[np.floating]:
-    """A trace whose first sample is at the song's onset."""
-    late = round(start_sec * source_rate_hz)
-    if late <= 0:
-        return samples[-late:]
-    return np.concatenate([np.full(late, np.nan, samples.dtype), samples])
-
-
 def _lost_steps(is_lost: Mask, source_rate_hz: float, rate_hz: float, length: int) -> Mask:
     """Steps at which one of the samples on either side is lost."""
     places = np.arange(length) * (source_rate_hz / rate_hz)
@@ -171,8 +166,10 @@ def _lost_steps(is_lost: Mask, source_rate_hz: float, rate_hz: float, length: in
     return lost
 
 
-def _cropped(signal: Signal, is_known: Mask, steps: int) -> Signal:
-    """M steps; NaN where nothing is known, and beyond the end."""
+def _cropped(signal: Signal, is_known: Mask, first_step: int, steps: int) -> Signal:
+    """Steps 0 to M of a signal that begins at ``first_step``; NaN where nothing is known, and beyond its ends."""
     cropped = np.full(steps, np.nan)
-    cropped[: len(signal)] = np.where(is_known, signal, np.nan)[:steps]
+    begin, stop = max(0, first_step), max(0, min(steps, first_step + len(signal)))
+    inside = slice(begin - first_step, max(begin, stop) - first_step)
+    cropped[begin:stop] = np.where(is_known, signal, np.nan)[inside]
     return cropped

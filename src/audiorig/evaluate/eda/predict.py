@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModel
 
 import audiorig.models  # noqa: F401  registers the network
+from audiorig.config import Audio2EdaRun
 from audiorig.data.eda.scale import TraceScale
 from audiorig.data.eda.songs import SongCollate, SongDataset
 from audiorig.errors import DataError
@@ -31,17 +32,30 @@ def load_network(folder: Path) -> Audio2Eda:
     return model.eval()
 
 
-def scale_of(model: Audio2Eda, fitted: TraceScale, where: Path) -> TraceScale:
+def scale_of(model: Audio2Eda, run: Audio2EdaRun, fitted: TraceScale, where: Path) -> TraceScale:
     """The scale of the traces that a network has learnt to predict.
 
     Args:
+        run: settings of the scoring.
         fitted: to the training side that is at hand.
         where: the network's folder.
 
     Raises:
-        DataError: if the two differ: the baselines would be in other units.
+        DataError: if the network hears or predicts something else than is scored, or in other units
+            than the baselines.
     """
-    own = TraceScale.from_dict(model.config.preprocessing["trace_scale"])
+    made_of = model.config.preprocessing
+    for name, wanted in (
+        ("audio", run.audio.model_dump(mode="json", exclude={"num_shards"})),
+        ("eda", run.eda.model_dump(mode="json")),
+    ):
+        if different := [key for key, value in wanted.items() if made_of[name].get(key) != value]:
+            key = different[0]
+            raise DataError(
+                f"{where}: was trained with {name}.{key} {made_of[name].get(key)!r}, and is to be scored with "
+                f"{wanted[key]!r}: train it anew, or score it with the settings of its training"
+            )
+    own = TraceScale.from_dict(made_of["trace_scale"])
     known = own.normalize == fitted.normalize and set(own.subjects) == set(fitted.subjects)
     if not known or not np.allclose(_numbers(own), _numbers(fitted), rtol=1e-6):
         raise DataError(

@@ -18,13 +18,13 @@ from audiorig.config import TraceScoreConfig
 from audiorig.evaluate.eda.nulls import r_or_zero
 from audiorig.evaluate.eda.table import (
     BASELINES,
+    METRICS,
     NETWORK,
     OF_ITEM,
     TEMPLATE,
     Bools,
     HeardSong,
     song_weights,
-    trace_items,
 )
 from audiorig.evaluate.intervals import Floats, Resampling, Score
 from audiorig.evaluate.metrics import metric_row
@@ -162,10 +162,10 @@ class DatasetScores:
         systems = list(dict.fromkeys(self.items["system"]))
         for system in systems:
             own = notes.get(system, {})
-            for (_, metric), items in trace_items({"": self.items}, system).items():
-                values, weights = items.gains[0] / items.sizes, items.sizes
-                score = self._score(values, weights, items.groups)
-                self._add(system, metric, score, items.groups, **own)
+            for metric in (name for name in METRICS if name in self.items):
+                groups, values, _ = self._both(system, system, metric)
+                if groups:
+                    self._add(system, metric, self._score(values, song_weights(groups), groups), groups, **own)
         for system in systems:
             if system != TEMPLATE and (skill := self._skill(system)) is not None:
                 self._add(system, SKILL, skill, self._both(system, TEMPLATE, "mse")[0], **notes.get(system, {}))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from audiorig.data.eda.songs import SongDataset
 from audiorig.errors import DataError
 from audiorig.evaluate.intervals import Floats
-from audiorig.evaluate.paired import Items
 
 NETWORK = "audio2eda"
 ZERO, TEMPLATE, LINE, SUBJECT_MEAN = "zero", "template", "line", "subject-mean"
@@ -143,50 +142,6 @@ class Predictions:
                 )
             line[:length] = known
         return found
-
-
-def trace_items(tables: Mapping[str, pd.DataFrame], system: str = NETWORK) -> dict[tuple[str, str], Items]:
-    """What runs reach trace by trace, to be compared and joined: by task and metric.
-
-    A trace weighs 1 over the number of traces of its song that have a value, so that a score is a
-    mean over songs of means over their traces.
-
-    Args:
-        tables: file -> ``traces/items.parquet`` of each seed's run.
-
-    Raises:
-        DataError: if the runs were tested on different traces.
-    """
-    chosen = {where: table[table["system"] == system] for where, table in tables.items()}
-    first = next(iter(chosen.values()))
-    found = {}
-    for task in dict.fromkeys(first["task"]):
-        sides = {
-            where: table[table["task"] == task].sort_values("item", kind="stable", ignore_index=True)
-            for where, table in chosen.items()
-        }
-        _check_same(sides, task)
-        for metric in (name for name in METRICS if name in first):
-            values = np.stack([side[metric].to_numpy(np.float64) for side in sides.values()])
-            is_defined = np.isfinite(values).all(0)
-            if not is_defined.any():
-                continue
-            about = next(iter(sides.values()))[is_defined]
-            groups = about["group"].astype(str)
-            sizes = song_weights(groups.to_list())
-            names, where = tuple(about["item"].astype(str)), next(iter(tables))
-            found[task, metric] = Items(task, metric, where, names, tuple(groups), values[:, is_defined] * sizes, sizes)
-    return found
-
-
-def _check_same(sides: Mapping[str, pd.DataFrame], task: str) -> None:
-    (first_where, first), *others = sides.items()
-    for where, table in others:
-        if different := sorted(set(first["item"]) ^ set(table["item"])):
-            raise DataError(
-                f"{task}: {first_where} and {where} were not tested on the same traces: {len(different)} differ, such "
-                f"as {different[0]!r}; give both runs the same corpus and split"
-            )
 
 
 def song_weights(groups: Sequence[str]) -> Floats:

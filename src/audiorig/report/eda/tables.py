@@ -5,23 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from audiorig.report.eda.inputs import SHOWN_OF_A_LIST, Heard
-from audiorig.report.scores import Estimate, Metric, Scores
+from audiorig.report.scores import ON_TRACES, Estimate, Scores
 from audiorig.report.tables import Table, what_was_resampled
 from audiorig.report.wording import difference_text, with_interval
 
 R = "pearson"
-METRICS = {
-    R: Metric("r", "r"),
-    "ccc": Metric("CCC", "CCC"),
-    "mse": Metric("MSE", "MSE", is_error=True),
-    "mae": Metric("MAE", "MAE", is_error=True),
-    "skill": Metric("skill against the template", "skill"),
-    "dtw": Metric("DTW", "DTW", is_error=True),
-    "frechet": Metric("Fréchet", "Fréchet", is_error=True),
-    "sd_ratio": Metric("SD ratio", "SD"),
-    "scr_precision": Metric("SCR precision", "share"),
-    "scr_recall": Metric("SCR recall", "share"),
-}
+METRICS = ON_TRACES
 # In the order in which a reader goes from knowing nothing to knowing other listeners of the same song.
 SYSTEMS = {
     "zero": "zero",
