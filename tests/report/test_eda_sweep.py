@@ -9,6 +9,8 @@ import pytest
 
 from audiorig.config import Audio2EdaRun
 from audiorig.config.sweeps import Sweep
+from audiorig.evaluate.eda.seeds import join_seeds
+from audiorig.report.comparison import Compared, build_comparison
 from audiorig.report.joined import Member
 from audiorig.report.joint_page import build_joint_page
 from audiorig.report.scores import Beside, Estimate, Scores
@@ -112,3 +114,14 @@ def test_differences_to_other_runs_have_the_units_of_traces(metric: str) -> None
 
     table = beside_table(Beside("other", {("demo", metric): Estimate(0.1, 0.05, 0.15, 24, 8, "groups")}))
     assert table.rows[0][2] == f"+0.100 [+0.050, +0.150] {'r' if metric == 'pearson' else 'MSE'}"
+
+
+def test_runs_that_predict_traces_stand_in_a_table_of_their_own() -> None:
+    runs = []
+    for name, r in (("first", 0.7), ("second", 0.6)):
+        rows = join_seeds({0: items(0, r)}, 100, 0)
+        runs.append(Compared(name, f"{name}/report.html", RUN, Scores(rows), {"package_digest": "a"}))
+    page = build_comparison(runs)
+    assert "Predicted traces" in page and "Probes" not in page
+    assert re.search(r"0\.(69|70)\d \[0\.\d+, 0\.\d+\]", page)
+    assert "network minus template, r" in page

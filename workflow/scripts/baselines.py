@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from audiorig.data.manifest import write_table
-from audiorig.evaluate.eda.stages import Files, load_eda_run, predict_baselines
+from audiorig.evaluate.eda.files import Files, load_eda_run
+from audiorig.evaluate.eda.stages import predict_baselines
 from audiorig.provenance import stage
 
 

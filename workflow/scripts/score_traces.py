@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from audiorig.data.manifest import read_table, write_table
+from audiorig.evaluate.eda.files import Files, load_eda_run
 from audiorig.evaluate.eda.predict import load_network, predict_songs, scale_of
-from audiorig.evaluate.eda.stages import Files, load_eda_run, score_predictions
+from audiorig.evaluate.eda.stages import score_predictions
 from audiorig.evaluate.eda.table import Predictions
 from audiorig.files import write_json
 from audiorig.provenance import stage

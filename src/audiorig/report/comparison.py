@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiorig.config import Run, TuningRun, WaveMAERun
+from audiorig.config import Audio2EdaRun, Run, TuningRun, WaveMAERun
 from audiorig.evaluate.answers_table import LOG_MEL, UNTUNED
 from audiorig.evaluate.reconstruction import DISTANCES
 from audiorig.evaluate.systems import BEFORE, MAJORITY
 from audiorig.files import read_json
 from audiorig.report.answer_figures import Sized, score_panels
 from audiorig.report.answers import chance, change_unit, headline, luck_text
+from audiorig.report.eda.tables import runs_table
 from audiorig.report.figures import BLUE, CONTROL_COLORS, DARK, GREEN, Dot, Panel, Picture, dot_panels
 from audiorig.report.inputs import read_run, seen_from
 from audiorig.report.page import render
@@ -66,7 +67,7 @@ def read_compared(*, configs: Sequence[Path], metrics: Path, training: Path, rep
 
 def build_comparison(runs: Sequence[Compared]) -> str:
     """The HTML page that compares runs."""
-    probed = [each for each in runs if not isinstance(each.run, TuningRun)]
+    probed = [each for each in runs if not isinstance(each.run, TuningRun | Audio2EdaRun)]
     tasks = list(dict.fromkeys(task for each in probed for task in each.scores.tasks))
     return render(
         "comparison.html",
@@ -77,6 +78,7 @@ def build_comparison(runs: Sequence[Compared]) -> str:
         dots=run_dots(probed, tasks),
         tasks=[(task_title(task), task_table(probed, task)) for task in tasks],
         targets=target_tables(runs),
+        traces=trace_tables(runs),
         target_dots=target_dots(runs),
         rebuilds=any(isinstance(each.run, WaveMAERun) for each in runs),
         reconstruction=reconstruction_table(probed),
@@ -175,6 +177,13 @@ def _target_table(name: str, kind: str, asked: Sequence[tuple[Compared, TuningRu
     minus = (f"tuned minus {who}{unit and f',{unit}'}" for who in controls)
     headers = ("run", "corpus, split", "encoder", "tuned", "luck", *controls, *minus)
     return Table(headers, rows, f"{task_title(about.title)} on test.", numeric=frozenset(range(3, len(headers))))
+
+
+def trace_tables(runs: Sequence[Compared]) -> list[tuple[str, Table]]:
+    """Runs that predict traces, a table a dataset."""
+    found = [each for each in runs if isinstance(each.run, Audio2EdaRun)]
+    rows = [(each.name, f"{each.run.data.corpus}, {each.run.data.split}", each.system, each.scores) for each in found]
+    return [(task, runs_table(rows, task)) for task in dict.fromkeys(t for each in found for t in each.scores.tasks)]
 
 
 def target_dots(runs: Sequence[Compared]) -> Sized | None:

@@ -18,6 +18,7 @@ from transformers import Trainer
 
 from audiorig.config import TrainConfig
 from audiorig.errors import ConfigError, DataError
+from audiorig.models.modes import evaluating
 from audiorig.randomness import keyed_generator, random_state_fence
 from audiorig.train import best, checkpoints, ranks
 from audiorig.train.arguments import training_arguments
@@ -123,7 +124,8 @@ class RigTrainer(Trainer):
             )
         batches = batches_of(len(self.experiment.dev_dataset), self.settings.batch_size)
         for asked in (batches[:1], batches):
-            names = {f"eval_{name}": value for name, value in self._measure(asked).items()}
+            with evaluating(self.experiment.model):
+                names = {f"eval_{name}": value for name, value in self._measure(asked).items()}
             if f"eval_{selection.metric}" in names:
                 return
         require_metric(names, selection)

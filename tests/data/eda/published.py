@@ -54,7 +54,7 @@ def pmemo_trace(song: str, subject: str) -> NDArray[np.float64]:
         case key if key == DEAD:
             values = np.where(np.arange(len(values)) < len(values) // 2, 3.25, 3.5)
         case key if key == END_JUMP:
-            values[-20:] += 2
+            values[-20:] = np.round(values[-20:] + 2, 4)
     return values
 
 
@@ -74,11 +74,13 @@ def write_pmemo(root: Path, dataset: str = "pmemo2019", *, with_audio: bool = Tr
         writer = csv.writer(file)
         writer.writerow(PMEMO_HEADER)
         for song, name in PMEMO_FILES.items():
-            writer.writerow([song, name, f"Ein Lied, das {song}. 歌", "N.N.", "", PMEMO_SONGS[song] - 2, "00:10", "00:20"])
+            writer.writerow(
+                [song, name, f"Ein Lied, das {song}. 歌", "N.N.", "", PMEMO_SONGS[song] - 2, "00:10", "00:20"]
+            )
     (root / "annotations").mkdir()
     (root / "annotations/static_annotations.csv").write_text("musicId,Arousal(mean),Valence(mean)\n9,0.5,0.5\n")
     if with_audio:
-        for song in PMEMO_SONGS.keys() - {WITHOUT_AUDIO}:
+        for song in sorted(PMEMO_SONGS.keys() - {WITHOUT_AUDIO}):
             write_song(root / "chorus" / PMEMO_FILES[song], PMEMO_SONGS[song], peak=1.3 if song == LOUD else 0.5)
     return truth
 
@@ -137,7 +139,7 @@ def write_hku956(root: Path, dataset: str = "hku956", *, with_audio: bool = True
     write_rows(root / "3. AV_ratings.csv", (*header, "play_duration"), ratings)
     write_rows(root / "4. participant_personality.csv", ("participant_id", "Openness_score"), [("hku1903", 1)])
     if with_audio:
-        for place, song in enumerate(HKU_SONGS.keys() - {DEAD_LINK}):
+        for place, song in enumerate(sorted(HKU_SONGS.keys() - {DEAD_LINK})):
             write_song(root / "audio" / f"{song}.{('mp3', 'wav')[place % 2]}", HKU_SONGS[song])
     return truth
 

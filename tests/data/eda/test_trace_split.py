@@ -12,6 +12,7 @@ import pytest
 from audiorig.config import SIDES, SplitConfig
 from audiorig.data.eda.trace_split import divide_traces, num_shared, same_audio, split_traces, write_trace_split
 from audiorig.data.manifest import read_table
+from audiorig.data.split import split_manifest
 from audiorig.errors import ConfigError, DataError
 from audiorig.files import read_json
 
@@ -159,6 +160,18 @@ def test_blocks_of_listeners_are_kept_whole() -> None:
     assert [rows["group_id"].nunique() for rows in split.sides.values()] == [6, 3, 3]
 
 
+def test_a_few_listeners_apart_do_not_make_parts_of_what_hangs_together() -> None:
+    """Else nearly all traces would be on one side."""
+    (index, _), (apart, _) = table(60, 20, 10), table(12, 12, 1)
+    names = ["song_id", "participant_id", "trace_id", "wav_path"]
+    apart = apart.assign(**{name: apart[name] + [f"-{number}" for number in range(len(apart))] for name in names})
+    index = pd.concat([index, apart], ignore_index=True)
+    quality = pd.DataFrame({"trace_id": index["trace_id"], "is_kept": True})
+    split = divide_traces(index, quality, settings(group="both"), "mine")
+    assert split.method == "crossed"
+    assert min(map(len, split.sides.values())) > 10
+
+
 def test_what_hangs_together_is_divided_crosswise_and_the_loss_is_told(tmp_path: Path) -> None:
     index, quality = table(50, 20, 10)
     split = divide_traces(index, quality, settings(group="both"), "mine")
@@ -292,6 +305,14 @@ def test_quality_of_other_traces_is_refused() -> None:
 def test_what_only_files_have_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"split 'mine': .*files"):
         split_traces(*table(), settings(**more), "mine")
+
+
+@pytest.mark.parametrize("group", ["song", "subject", "both", "ordered"])
+def test_files_are_not_divided_by_what_only_traces_have(group: str) -> None:
+    files = pd.DataFrame({"wav_path": ["a.wav"], "participant_id": ["a"], "recording_id": ["a"]})
+    problems = pd.DataFrame({"wav_path": [], "reason": [], "severity": []})
+    with pytest.raises(ConfigError, match=rf"split 'mine': group is '{group}', which only traces .*participant or rec"):
+        split_manifest(files, problems, settings(group=group), "mine")
 
 
 # ------------------------------------------------------------------------ what is written

@@ -13,7 +13,7 @@ import pyarrow.ipc
 from audiorig.config import Audio2EdaRun
 from audiorig.data.eda.trace_store import Signals, write_traces
 from audiorig.data.feature_store import compute_shard
-from audiorig.evaluate.eda.stages import Files
+from audiorig.evaluate.eda.files import Files
 from audiorig.evaluate.eda.table import HeardSong
 
 RATE, RATIO, NUM_MFCC = 4, 5, 3  # steps a second, frames a step, coefficients

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from audiorig.evaluate.eda.baselines import OnsetCurves, StepMeans, extended, mean_of_others
-from audiorig.evaluate.eda.stages import fit_baselines, predict_baselines
+from audiorig.evaluate.eda.fitted import fit_baselines
+from audiorig.evaluate.eda.stages import predict_baselines
 from audiorig.evaluate.eda.table import BASELINES, HeardSongs, held
 
 

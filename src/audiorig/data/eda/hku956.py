@@ -57,6 +57,8 @@ def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace
     if files.settings.source_rate_hz is None:
         text = f"samples are taken at {PUBLISHED_HZ:g} Hz and in microsiemens, as the wristband does; no file says so"
         assumptions.assume("hku956-rate", text, folder)
+    text = "files begin with the first sample, without a header, but for those of which something else is said"
+    assumptions.assume("hku956-no-header", text, folder)
     durations = PlayDurations.read(files, assumptions)
     for path, local, problem in files.fetched(paths):
         participant, number, song = key_of(path, folder, assumptions)

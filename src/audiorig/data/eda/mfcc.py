@@ -49,15 +49,23 @@ def write_mfcc(songs: pd.DataFrame, root: AudioRoot, settings: MfccConfig, outpu
         if (row.get("channels") or 1) > 1:
             assumptions.assume("mono", "the mean of the channels stands for what was heard", path)
         try:
-            return {"mfcc": mfcc(read_window(root.source_of_row(row), 0, -1, settings.sample_rate_hz), settings)}
+            return {"mfcc": _of_song(row, root, settings)}
         except DataError as error:
-            log.warning("%s: %s; left without coefficients", path, error)
+            log.warning("%s; left without coefficients", error)
             return {"mfcc": none}
 
     if (num_empty := num_empty_bands(settings)) > 0:
         assumptions.assume("empty-mel-bands", _about_empty_bands(num_empty, settings), settings.key)
     compute_shard(songs, compute, output, output.with_name(f".{output.stem}.parts"))
     return assumptions
+
+
+def _of_song(row: pd.Series, root: AudioRoot, settings: MfccConfig) -> NDArray[np.float32]:
+    waveform = read_window(root.source_of_row(row), 0, -1, settings.sample_rate_hz)
+    try:
+        return mfcc(waveform, settings)
+    except DataError as error:
+        raise DataError(f"{row['wav_path']}: {error}") from None
 
 
 def songs_of(manifest: pd.DataFrame) -> pd.DataFrame:

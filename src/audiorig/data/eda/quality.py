@@ -46,6 +46,15 @@ END_SEC = 1.0
 SAMPLES_A_LEVEL = 4
 MULTIPLE = 0.02  # a length is n times another if it is so near to it
 KEY = ["dataset", "song_id", "participant_id", "take"]
+NUMBERS: dict[str, str] = {
+    "num_levels": "int64",
+    "flat_share": "float64",
+    "end_jump_sd": "float64",
+    "missing_share": "float64",
+    "median": "float64",
+    "seconds": "float64",
+    "gap_sec": "float64",
+}
 
 Samples = NDArray[np.floating]
 Row = Mapping[Any, Any]
@@ -67,21 +76,10 @@ def check_traces(
     digests: dict[str, str] = {}
     rows = [_checked(row, raw, invalid, checks, digests) for row in index.to_dict("records")]
     columns = ["trace_id", *FLAGS, *NUMBERS]
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(FLAGS, bool) | NUMBERS)
+    table = pd.DataFrame(rows, columns=columns).astype(NUMBERS | dict.fromkeys(FLAGS, "bool"))
     table["duplicate"] |= index.duplicated(KEY, keep="first").to_numpy()
     table["is_kept"] = ~table[list(checks.exclude)].any(axis=1) if checks.exclude else True
     return table
-
-
-NUMBERS = {
-    "num_levels": "int64",
-    "flat_share": "float64",
-    "end_jump_sd": "float64",
-    "missing_share": "float64",
-    "median": "float64",
-    "seconds": "float64",
-    "gap_sec": "float64",
-}
 
 
 def _checked(

@@ -36,7 +36,7 @@ class Lagged:
     Attributes:
         mean, sd: (C,) of the training songs' steps; before a song's onset coefficients are 0 in these
             units, as if there was the average of all music.
-        chosen: coefficients that are looked at.
+        template: the curve of the time since onset over so many steps.
     """
 
     lags: tuple[int, ...]

@@ -27,7 +27,8 @@ SYSTEMS = {
 OF_THE_SONG = ("song-mean", "ceiling")  # they ask other listeners of the same song
 WITHOUT_SONG = tuple(name for name in SYSTEMS if name not in OF_THE_SONG)
 WITHOUT_NEEDING = ("zero", "line", "template", "subject-mean", "loudness-ridge", "ridge")
-BRACKETED = (R, "mse", "skill")  # intervals of all of them would make the table too wide to read
+BESIDE = ("template", "ridge")
+BRACKETED = (R, "mse")  # intervals of all of them would make the table too wide to read
 
 
 def score_table(scores: Scores, task: str, system: str, title: str) -> Table:
@@ -55,9 +56,7 @@ def score_table(scores: Scores, task: str, system: str, title: str) -> Table:
 def _cell(estimate: Estimate | None, metric: str) -> str:
     if estimate is None:
         return "–"
-    digits = METRICS[metric].digits
-    value = f"{estimate.value:.{digits}f}"
-    return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]" if metric in BRACKETED else value
+    return in_cell(estimate, metric) if metric in BRACKETED else f"{estimate.value:.{METRICS[metric].digits}f}"
 
 
 def difference_table(scores: Scores, task: str, system: str) -> Table:
@@ -119,3 +118,38 @@ def _first(table: pd.DataFrame, headers: tuple[str, ...], what: str) -> Table:
 def in_words(estimate: Estimate, metric: str = R) -> str:
     """E.g. "r .412 [.350, .470]"."""
     return f"{METRICS[metric].title} {with_interval(estimate)}"
+
+
+def runs_table(runs: Sequence[tuple[str, str, str, Scores]], task: str) -> Table:
+    """The networks of several runs on one dataset, each beside its own template and ridge, and its chance.
+
+    Args:
+        runs: name, corpus and split, name of the network among the scores, scores.
+    """
+    rows = []
+    for name, data, system, scores in runs:
+        if scores.get(task, system, R) is None:
+            continue
+        controls = [scores.get(task, control, R) for control in BESIDE]
+        differences = [scores.difference(task, system, control, R) for control in BESIDE]
+        p = scores.get(task, system, "p_permuted_songs")
+        rows.append(
+            (
+                *(name, data, in_cell(scores.get(task, system, R), R), in_cell(scores.get(task, system, "mse"), "mse")),
+                *(in_cell(each, R) for each in controls),
+                *(difference_text(each, METRICS[R]) if each else "–" for each in differences),
+                f"{p.value:.3f}" if p else "–",
+            )
+        )
+    minus = (f"network minus {control}, r" for control in BESIDE)
+    headers = ("run", "corpus, split", "network, r", "MSE", *(f"{name}, r" for name in BESIDE), *minus, "p")
+    caption = "On whole test songs; p: the share of draws in which predictions of other songs reach the network's r."
+    return Table(headers, tuple(rows), caption, numeric=frozenset(range(2, len(headers))))
+
+
+def in_cell(estimate: Estimate | None, metric: str) -> str:
+    """A value with its interval, or a dash."""
+    if estimate is None:
+        return "–"
+    digits = METRICS[metric].digits
+    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
