@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
-from audiorig.config import Audio2EdaRun, EdaConfig, MfccConfig
+from audiorig.config import Audio2EdaRun, EdaConfig, MfccConfig, Run
 from audiorig.config_files import Settings
 from audiorig.errors import ConfigError
 
@@ -72,6 +73,14 @@ def test_one_step_for_each_frame_of_the_features() -> None:
     found = run(audio={"window": 400, "hop": 160}, eda={"alignment": "mfcc_frames"}, model={"encoder": {"stride": 1}})
     assert found.frame_rate_hz == 275.625
     assert found.frames_per_step == 1
+
+
+def test_a_stage_that_reads_no_model_is_not_told_of_its_stride() -> None:
+    found = run(audio={"window": 400, "hop": 160}, eda={"rate_hz": 20.0}, model={"encoder": {"stride": 2}})
+    for stage in found.stages:
+        assert isinstance(TypeAdapter(Run).validate_python(found.stage(stage)), Audio2EdaRun), stage
+    with pytest.raises(ConfigError, match="stride is 5, and there are 14 frames"):
+        run(audio={"window": 400, "hop": 160}, eda={"rate_hz": 20.0}, model=None)
 
 
 def test_keys_of_features_say_all_that_they_depend_on() -> None:

@@ -97,6 +97,10 @@ def _check_pretrained(known: Known, run: Run, where: str) -> None:
             _check_encoder(known, run.encoder, where)
         case Audio2EdaRun():
             key, names = "", []
+            try:
+                run.check_stride()
+            except ValueError as error:
+                raise ConfigError(f"{where}: {error}") from None
     for name in names:
         if name not in known.pretrained_names:
             raise ConfigError(

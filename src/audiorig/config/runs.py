@@ -232,7 +232,7 @@ class Audio2EdaRun(AnyRun):
 
     @model_validator(mode="after")
     def _rates_fit(self) -> "Audio2EdaRun":
-        rate, ratio, stride = self.frame_rate_hz, self.frames_per_step, self.model.encoder.stride
+        rate = self.frame_rate_hz
         if rate > self.audio.frame_rate_hz + 1e-9:
             raise ValueError(
                 f"eda.rate_hz is {rate:g}, more than the {self.audio.frame_rate_hz:g} frames a second of the audio: "
@@ -243,12 +243,21 @@ class Audio2EdaRun(AnyRun):
                 f"eda.lowpass_hz is {self.eda.lowpass_hz:g}, not below half of the trace's {rate:g} Hz, where nothing "
                 "is left to filter: lower it, raise eda.rate_hz, or set it to null"
             )
+        if "model" in self.model_fields_set:
+            self.check_stride()
+        return self
+
+    def check_stride(self) -> None:
+        """Raise ValueError if no whole number of the encoder's frames makes a step.
+
+        Settings of a stage that reads no model have that of the defaults, which need not fit.
+        """
+        ratio, stride = self.frames_per_step, self.model.encoder.stride
         if ratio % stride:
             raise ValueError(
                 f"model.encoder.stride is {stride}, and there are {ratio} frames of audio for each of the trace: take "
                 f"one of {', '.join(str(n) for n in range(1, ratio + 1) if ratio % n == 0)}"
             )
-        return self
 
     @model_validator(mode="after")
     def _settings_are_of_this_experiment(self) -> "Audio2EdaRun":

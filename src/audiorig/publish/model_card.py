@@ -29,7 +29,7 @@ from audiorig.errors import DataError
 from audiorig.files import read_json
 from audiorig.publish.answer_tables import answer_tables
 from audiorig.publish.score_tables import score_tables
-from audiorig.publish.trace_tables import trace_tables
+from audiorig.publish.trace_tables import trace_tables, trained_on
 from audiorig.report.card import (
     TARGETS,
     UNITS,
@@ -48,12 +48,6 @@ GROUPS = {
     "participant": "participants of whom it heard nothing",
     "recording": "recordings of which it heard nothing (participants may be on several sides)",
     "clip": "clips that it did not hear (participants and recordings may be on several sides)",
-}
-TRACE_GROUPS = {
-    "song": "songs of which it heard nothing (their listeners may be on several sides)",
-    "subject": "listeners of whom it learnt nothing (the songs may be on several sides)",
-    "both": "songs and listeners of which it learnt nothing",
-    "ordered": "other traces: songs and listeners are on several sides, so that their scores say nothing of new ones",
 }
 TEXT = """---
 {{ card_data }}
@@ -257,7 +251,8 @@ def _capital(text: str) -> str:
 
 def _training(inputs: CardInputs) -> str:
     if isinstance(inputs.run, Audio2EdaRun):
-        return _trained_on_traces(inputs, inputs.run)
+        is_control = inputs.run.data.permute_songs
+        return trained_on(inputs.split, _heard(inputs), is_control=is_control, is_private=inputs.corpus.private)
     sides = inputs.split.get("sides", {})
     train = sides.get("train", {})
     group = str(inputs.split.get("group", "clip"))
@@ -274,25 +269,6 @@ def _training(inputs: CardInputs) -> str:
     if inputs.corpus.private:
         lines.append("The recordings are private: nothing of them is here but these weights and counts.")
     return "\n".join(line for line in lines if line)
-
-
-def _trained_on_traces(inputs: CardInputs, run: Audio2EdaRun) -> str:
-    sides = inputs.split.get("sides", {})
-    group = str(inputs.split.get("group", "song"))
-    lines = [f"{_traces(sides['train'])} are on the training side."] if "train" in sides else []
-    lines += [_heard(inputs)]
-    others = [f"{name} ({_traces(sides[name])})" for name in ("dev", "test") if name in sides]
-    if others:
-        lines.append(f"The other sides, {' and '.join(others)}, are {TRACE_GROUPS[group]}.")
-    if run.data.permute_songs:
-        lines.append("It is a control: the traces it learnt from are those of other songs than it heard.")
-    if inputs.corpus.private:
-        lines.append("Songs and traces are private: nothing of them is here but these weights and counts.")
-    return "\n".join(lines)
-
-
-def _traces(side: Mapping[str, Any]) -> str:
-    return f"{side['num_files']:,} traces of {side['num_subjects']:,} listeners hearing {side['num_songs']:,} songs"
 
 
 def _heard(inputs: CardInputs) -> str:

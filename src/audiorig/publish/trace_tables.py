@@ -1,4 +1,4 @@
-"""The scores of predicted traces as Markdown: each dataset's, beside baselines and nulls, in the same table.
+"""What the card of a network of traces says: what it learnt from, and its scores beside baselines and nulls.
 
 Read and written without the modules that made the scores, which bring torch along.
 """
@@ -18,7 +18,39 @@ HOW = (
     "prediction for a new song. sd_ratio: how much of a trace's deviation a prediction has."
 )
 
+TRACE_GROUPS = {
+    "song": "songs of which it heard nothing (their listeners may be on several sides)",
+    "subject": "listeners of whom it learnt nothing (the songs may be on several sides)",
+    "both": "songs and listeners of which it learnt nothing",
+    "ordered": "other traces: songs and listeners are on several sides, so that their scores say nothing of new ones",
+}
+
 Row = Mapping[str, Any]
+
+
+def trained_on(split: Mapping[str, Any], heard: str, *, is_control: bool, is_private: bool) -> str:
+    """How much the network learnt from, and how the other sides differ.
+
+    Args:
+        split: its ``split_summary.json``.
+        heard: for how long it was trained.
+        is_control: the traces were those of other songs.
+    """
+    sides, group = split.get("sides", {}), str(split.get("group", "song"))
+    lines = [f"{_traces(sides['train'])} are on the training side."] if "train" in sides else []
+    lines.append(heard)
+    others = [f"{name} ({_traces(sides[name])})" for name in ("dev", "test") if name in sides]
+    if others:
+        lines.append(f"The other sides, {' and '.join(others)}, are {TRACE_GROUPS[group]}.")
+    if is_control:
+        lines.append("It is a control: the traces it learnt from are those of other songs than it heard.")
+    if is_private:
+        lines.append("Songs and traces are private: nothing of them is here but these weights and counts.")
+    return "\n".join(lines)
+
+
+def _traces(side: Row) -> str:
+    return f"{side['num_files']:,} traces of {side['num_subjects']:,} listeners hearing {side['num_songs']:,} songs"
 
 
 def trace_tables(rows: Iterable[Row], system: str, normalization: str) -> str:

@@ -15,7 +15,7 @@ from audiorig.data.audio import read_window
 from audiorig.data.eda import mfcc as module
 from audiorig.data.eda.assumptions import AssumptionWarning
 from audiorig.data.eda.mfcc import mfcc, num_empty_bands, songs_of, write_mfcc
-from audiorig.data.feature_store import FeatureStore
+from audiorig.data.feature_store import FeatureStore, shard_of
 from audiorig.data.storage import AudioRoot
 from audiorig.errors import DataError
 
@@ -28,7 +28,7 @@ def noise(num_samples: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("num_samples", [513, 1600, 1601, 16000])
-@pytest.mark.parametrize("block", [7, 2000])
+@pytest.mark.parametrize("block", [7, 200])
 def test_it_is_torchaudios(num_samples: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BLOCK_FRAMES", block)
     waveform = noise(num_samples)
@@ -141,6 +141,14 @@ def test_empty_bands_are_an_assumption(tmp_path: Path) -> None:
         found = write_mfcc(manifest, AudioRoot(tmp_path), settings, tmp_path / "out.arrow").as_list()
     assert [each["code"] for each in found] == ["empty-mel-bands"]
     assert found[0]["files"] == [settings.key]
+
+
+def test_a_share_without_a_song_is_a_file_too(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, mono=16000)
+    shards = [tmp_path / f"shard-{shard}-of-3.arrow" for shard in range(3)]
+    for shard, path in enumerate(shards):
+        write_mfcc(shard_of(songs_of(manifest), shard, 3), AudioRoot(tmp_path), SMALL, path)
+    assert len(FeatureStore(shards)["mono.wav"]["mfcc"]) == 101
 
 
 def test_songs_are_what_has_an_id_and_a_header() -> None:

@@ -104,6 +104,8 @@ ONE = {"100083": np.array([1.5, 2.5, 3.5, 4.5])}
         (pmemo_text(ONE) + "9e9,5.5\n", [1.5, 2.5, 3.5, 4.5, 5.5], {"times-disordered"}),
         (pmemo_text(ONE).replace("0.02", "?"), ONE["100083"], {"times-missing"}),
         ("time(s),100083\n0.00,1.5\n", [1.5], {"rate-published"}),
+        ("time(s),100083\n-1e308,1.5\n1e308,2.5\n", [1.5, 2.5], {"rate-published"}),
+        ("time(s),100083\n0,1.5\n1e-320,2.5\n2e-320,3.5\n", [1.5, 2.5, 3.5], {"rate-published"}),
         ("time(s),100083\n", [], set()),
     ],
 )
@@ -141,6 +143,8 @@ def test_rounded_times_do_not_bend_the_rate(tmp_path: Path) -> None:
     ("content", "note"),
     [
         (b"ID3\0\0\0", "no text"),
+        (b"time(s)\n0.00\n0.02\n", "no column of a subject beside 'time(s)'"),
+        (b"time(s),\n0.00,\n0.02,\n", "no column of a subject beside 'time(s)'"),
         (b"time(s),100083\nversion,git\noid,sha\n", "no number in it; it begins with 'git'"),
     ],
 )

@@ -115,6 +115,7 @@ DEFECTS: list[tuple[str, dict[str, Any], Callable[[], Samples]]] = [
     ("length_gap", {"play_duration_sec": 30.0, "audio_sec": 90.0}, living),
     ("missing_audio", {"wav_path": "", "audio_sec": math.nan}, living),
     ("invalid_audio", {"wav_path": "bad.mp3"}, living),
+    ("too_short", {"audio_sec": 41.0, "start_sec": 34.0}, lambda: living(7.5)),  # began late
     ("too_short", {"audio_sec": 7.0}, lambda: living(7.1)),
     ("too_short", {"audio_sec": 90.0, "play_duration_sec": 5.0}, lambda: living(5.0)),
 ]

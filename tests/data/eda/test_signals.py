@@ -1,6 +1,7 @@
 """Filters and rates of traces, against closed forms."""
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,27 @@ def test_a_corpus_is_cropped_to_its_songs(tmp_path: Path) -> None:
     store = TraceStore(tmp_path / "traces.arrow")
     lengths = [len(store.signal(trace_id, "clean")) for trace_id in index["trace_id"]]
     assert lengths == [280, 242, 0, 79]
+
+
+def test_a_wrong_clock_costs_no_memory(tmp_path: Path) -> None:
+    """Microseconds taken for seconds: 2,000 samples would be 460 days. So would times since 1970 be 50 years."""
+    index = pd.concat(
+        [
+            index_of(source_rate_hz=50e-6, audio_sec=70.1),
+            index_of(trace_id="x/1/b/0", start_sec=1.6e9, audio_sec=70.1),
+            index_of(trace_id="x/1/c/0", start_sec=-1.6e9, audio_sec=70.1),
+        ]
+    )
+    samples = np.sin(np.arange(71 * 50) / 40).astype(np.float32)
+    write_raw(tmp_path / "raw.arrow", index["trace_id"], [samples] * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AssumptionWarning)
+        write_signals(index, RawTraces(tmp_path / "raw.arrow"), EDA, 4.0, tmp_path / "traces.arrow")
+    store = TraceStore(tmp_path / "traces.arrow")
+    assert np.isfinite(store.signal("x/1/a/0", "clean")).all()
+    assert np.isnan(store.signal("x/1/b/0", "clean")).all()
+    assert len(store.signal("x/1/b/0", "clean")) == 280
+    assert len(store.signal("x/1/c/0", "clean")) == 0
 
 
 def test_what_is_assumed_is_said_once_for_each_file(tmp_path: Path) -> None:

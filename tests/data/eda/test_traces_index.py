@@ -74,7 +74,7 @@ def test_both_datasets_from_files_to_samples(tmp_path: Path, caplog: pytest.LogC
     corpus, root = corpus_of(tmp_path / "data"), tmp_path / "data"
     with caplog.at_level(logging.INFO):
         index = written(corpus, root, build_manifest(corpus, root), tmp_path / "traces")
-    assert "36 traces, 10 songs, 7 subjects, 0 unreadable, 2 songs_without_audio" in caplog.text
+    assert "36 traces, 10 songs, 7 subjects, 0 unreadable, 2 songs without audio" in caplog.text
     assert set(index.index) == truth.keys()
     samples = RawTraces(tmp_path / "traces/raw.arrow")
     for name, values in truth.items():
@@ -305,3 +305,41 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
         writer.add("a", np.zeros(3))
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------------- damage
+
+
+ODD = (b"", b"inf", b"nan", b"1e400", b"-1e308", b"1e-320", b"9" * 400, b"\n", b",", b";", b'"', b"\0", b"\xff",
+       b"\xef\xbb\xbf", b"1_0", b"True", b"1+2j", b"\r", b"99999999999999999999", b"time(s)", b"100083")  # fmt: skip
+
+
+def damaged(content: bytes, generator: np.random.Generator) -> bytes:
+    """Some bytes replaced by what is no number, or the end cut off."""
+    changed = bytearray(content)
+    for _ in range(generator.integers(1, 6)):
+        start = int(generator.integers(len(changed) + 1))
+        if generator.random() < 0.2:
+            del changed[start:]
+        else:
+            changed[start : start + int(generator.integers(7))] = ODD[generator.integers(len(ODD))]
+    return bytes(changed)
+
+
+def test_no_damage_stops_the_reading_or_loses_a_file(tmp_path: Path) -> None:
+    truth = {
+        f"EDA/{song}_EDA.csv": pmemo_text({"100083": np.arange(40.0), "110414": np.ones(40)}) for song in range(60)
+    }
+    (tmp_path / "PMEmo2019/EDA").mkdir(parents=True)
+    records = tmp_path / f"HKU956/{SIGNALS}/hku1903/EDA"
+    records.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for place, (name, text) in enumerate(truth.items()):
+        (tmp_path / "PMEmo2019" / name).write_bytes(damaged(text.encode(), generator))
+        lines = "".join(f"{value / 7:.3f}\n" for value in range(40))
+        (records / f"{place}_1.csv").write_bytes(damaged(f"1539066660.0\n4.0\n{lines}".encode(), generator))
+    index = written(corpus_of(tmp_path), tmp_path, manifest_of(all_songs()), tmp_path / "traces")
+    assert index["eda_path"].nunique() == 120
+    assert ((index["source_rate_hz"] > 0) | (index["note"] != "") | (index["num_samples"] == 0)).all()
+    assert (index["num_samples"] <= 200).all()
+    assert (index["note"] != "").any() and (index["note"] == "").any()

@@ -11,6 +11,7 @@ import pytest
 from audiorig.config import TraceScoreConfig
 from audiorig.errors import DataError
 from audiorig.evaluate.eda.against import run_differences
+from audiorig.evaluate.eda.nulls import exchange, permuted_null
 from audiorig.evaluate.eda.scores import DatasetScores, measure, measures
 from audiorig.evaluate.eda.seeds import case_rows, join_seeds
 from audiorig.evaluate.eda.stages import predict_baselines, score_predictions
@@ -70,6 +71,7 @@ def test_a_score_is_the_mean_over_songs_of_the_mean_over_traces() -> None:
 
 def test_a_perfect_prediction_is_perfect_in_every_measure() -> None:
     rows = scored(songs_of(), {NETWORK: lambda song: song.traces, "template": half})
+    assert rows[NETWORK, "scr_precision"]["value"] == rows[NETWORK, "scr_recall"]["value"] == 1
     for metric, best in {"mse": 0, "mae": 0, "pearson": 1, "ccc": 1, "dtw": 0, "frechet": 0, "sd_ratio": 1}.items():
         assert rows[NETWORK, metric]["value"] == pytest.approx(best, abs=1e-6), metric
     assert rows[NETWORK, "skill"]["value"] == 1
@@ -140,6 +142,48 @@ def test_fast_traces_are_warped_at_ten_steps_a_second() -> None:
     assert fast["mse"] != slow["mse"]
 
 
+def test_the_ceiling_is_what_knowing_the_common_part_exactly_would_reach() -> None:
+    """Half of the variance is common: a perfect prediction has r of the root of a half with each listener."""
+    generator = np.random.default_rng(3)
+    songs, common = [], {}
+    for place in range(12):
+        common[f"s{place}"] = generator.normal(size=400)
+        own = generator.normal(size=(5, 400))
+        songs.append(planted.song_of(common[f"s{place}"] + own, f"s{place}"))
+    items = measure(songs, {NETWORK: lambda song: common[song.song_id]}, SETTINGS, 4)
+    scores = DatasetScores("planted", items, SETTINGS, {})
+    scores.add_systems({})
+    scores.add_ceiling(songs)
+    rows = {(row["system"], row["metric"]): row for row in scores.rows}
+    assert rows["ceiling", "pearson"]["value"] == pytest.approx(np.sqrt(0.5), abs=0.02)
+    assert rows[NETWORK, "pearson"]["value"] == pytest.approx(np.sqrt(0.5), abs=0.02)
+    assert rows["ceiling", "pearson_lower"]["value"] < rows["ceiling", "pearson_upper"]["value"]
+
+
+def test_there_is_no_ceiling_where_nobody_else_heard_the_songs() -> None:
+    songs = [
+        planted.song_of(np.random.default_rng(place).normal(size=(2, 30)), f"s{place}", ["a", "a"])
+        for place in range(6)
+    ]
+    scores = DatasetScores("planted", measure(songs, {NETWORK: half}, SETTINGS, 4), SETTINGS, {})
+    scores.add_ceiling(songs)
+    assert scores.rows == []
+
+
+def test_of_a_template_only_corpus_the_template_is_at_the_ceiling_and_p_says_nothing() -> None:
+    """All songs share a drift and nothing else: listeners agree as far as the drift goes."""
+    generator = np.random.default_rng(4)
+    drift = 3 * np.exp(-np.arange(120) / 30)
+    songs = [planted.song_of(drift + generator.normal(size=(5, 120)), f"s{place}") for place in range(12)]
+    scores = DatasetScores("planted", measure(songs, {"template": lambda song: drift}, SETTINGS, 4), SETTINGS, {})
+    scores.add_systems({})
+    scores.add_ceiling(songs)
+    rows = {(row["system"], row["metric"]): row["value"] for row in scores.rows}
+    assert rows["template", "pearson"] == pytest.approx(rows["ceiling", "pearson"], abs=0.03)
+    null = permuted_null(exchange(songs, {song.song_id: drift for song in songs}), 50, 0)
+    assert null.p_value == 1
+
+
 def corpus(folder: Path, songs: int = 36):
     files = planted.write_corpus(folder, [planted.follows(song) for song in range(songs)])
     run = planted.run_of()
@@ -168,6 +212,7 @@ def test_the_whole_table(tmp_path: Path) -> None:
     assert r["zero"] == 0
     assert r["permuted-songs"] < r["template"] < r["ridge"] < r[NETWORK]
     assert r["loudness-ridge"] < r["ridge"] - 0.1
+    assert r["song-mean"] <= r["ceiling"] <= 1
     assert r["ridge"] > 0.95
     rows = {(row["system"], row["metric"]): row for row in found.rows}
     assert rows[NETWORK, "p_permuted_songs"]["value"] == pytest.approx(1 / 51, abs=1e-6)

@@ -39,7 +39,7 @@ def common_sec(
     audio_sec: float = math.nan,
     play_duration_sec: float = math.nan,
 ) -> float:
-    """Seconds from the song's onset for which there is both a trace and the song that was heard.
+    """Seconds from the song's onset to where the trace ends, or the song that was heard.
 
     Args:
         num_samples: length T of the trace.

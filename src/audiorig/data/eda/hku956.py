@@ -34,7 +34,7 @@ UNIX_TIME = 1e9  # seconds, in 2001: no conductance is as high
 MAX_RATE_HZ = 10_000
 GAP_SEC = 2.0
 RECORD = re.compile(r"(?P<participant>[^/]+)/(?:.*/)?EDA/(?:.*/)?[^/]+", re.IGNORECASE)
-NAME = re.compile(r"(?P<number>\d+)_(?P<song>.+)")
+NAME = re.compile(r"(?P<number>\d{1,9})_(?P<song>.+)")
 CONDUCTANCE = re.compile(r"\b(eda|gsr|scl?|conductance)\b", re.IGNORECASE)
 
 

@@ -172,7 +172,8 @@ def write_traces(corpus: CorpusSection, root: AudioRoot, manifest: pd.DataFrame,
         "num_unreadable": int((index["note"] != "").sum()),
         "num_songs_without_audio": len(missing),
     }
-    log.info("%s", ", ".join(f"{count} {name.removeprefix('num_')}" for name, count in counts.items()))
+    said = (f"{count} {name.removeprefix('num_').replace('_', ' ')}" for name, count in counts.items())
+    log.info("%s", ", ".join(said))
     return counts
 
 

@@ -26,7 +26,7 @@ from audiorig.data.feature_store import Arrays, compute_shard
 from audiorig.data.storage import AudioRoot
 from audiorig.errors import DataError
 
-BLOCK_FRAMES = 2000  # whose spectra are in memory at once: 16 MB of 1,025 bins
+BLOCK_FRAMES = 200  # whose spectra are computed at once: they stay in the cache; 2,000 at once take twice as long
 
 log = logging.getLogger(__name__)
 

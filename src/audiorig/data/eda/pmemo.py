@@ -68,10 +68,12 @@ def _columns(files: DatasetFiles, song: str, path: str, rows: Rows, assumptions:
     columns = list(zip(*rows, strict=True)) or [()] * len(header)
     clock, first = _clock(header, columns, path, assumptions)
     rate = rate_of(clock.rate_hz, files.settings.source_rate_hz, PUBLISHED_HZ, path, assumptions)
-    for place in range(first, len(header)):
+    # A comma at the end of each line makes a column without name and content, which is nobody's.
+    places = [place for place in range(first, len(header)) if header[place] or any(columns[place])]
+    if not places:
+        raise UnreadableTable(f"no column of a subject beside {header[0][:40]!r}")
+    for place in places:
         name, cells = header[place], columns[place]
-        if not name and not any(cells):
-            continue  # what a comma at the end of each line makes
         subject = _subject(name, place, path, assumptions)
         note, values = "", NO_SAMPLES
         try:

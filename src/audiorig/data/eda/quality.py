@@ -8,11 +8,12 @@ Every trace is looked at once; nothing is changed, nothing is lost silently. Wha
 - dead: for most of the time the value stays exactly what it is for 4 s or more, so a trace of a few long plateaus is
   one. (Single steps say nothing: at 50 Hz, a fine converter repeats most values of a living skin.)
 - quantised: too few different values, and not dead. A trace of n samples is asked for n / 4 at most: 20 s of a wrist
-  sensor at 4 Hz, in steps of 0.001 microsiemens, are 80 samples and pass with 20 values.
+  sensor at 4 Hz, in steps of 0.001 microsiemens, are 80 samples and pass with 20 values. A skin that moved by less
+  than 32 such steps in 40 s does not pass: the sensor's noise is as large.
 - end_jump: within the first or the last second lies a step of more than so many robust deviations of all steps. That
   deviation is the larger of two, both those of normal noise: 1.4826 times the median of |step|, and the largest |step|
   but for 1 % of them (4 at least), over what normal noise has there. The second knows the rises of responses, and
-  traces whose converter repeats values.
+  traces whose converter repeats values. A dead trace has no end_jump.
 - out_of_range: the median is no conductance of skin in microsiemens.
 - rate_mismatch: by its rate, or the times of its file, the trace lasts twice, three times, ... as long as what was
   heard, or, of a known play duration, half, a third, ...
@@ -165,7 +166,7 @@ def _lengths(row: Row, num_samples: int, rate_hz: float, checks: TraceChecksConf
         "gap_sec": gap,
         "rate_mismatch": is_multiple,
         "length_gap": is_gap and not is_multiple,
-        "too_short": common_sec(num_samples, rate_hz, start, audio, played) < checks.min_sec,
+        "too_short": common_sec(num_samples, rate_hz, start, audio, played) - max(0.0, start) < checks.min_sec,
     }
 
 

@@ -31,9 +31,10 @@ class RawWriter:
         self._size = 0
 
     def add(self, trace_id: str, samples: NDArray[np.floating]) -> None:
-        """Samples (T,); what is no number stays NaN."""
+        """Samples (T,); what is no number stays NaN, and what float32 cannot hold is infinite."""
         self._ids.append(trace_id)
-        self._arrays.append(np.asarray(samples, np.float32))
+        with np.errstate(over="ignore"):
+            self._arrays.append(np.asarray(samples, np.float32))
         self._size += len(samples)
         if self._size >= BATCH_SAMPLES:
             self.flush()

@@ -1,7 +1,7 @@
 """From a raw trace to what a network predicts: repaired, filtered, at the rate of its steps, and in two parts.
 
 The order is: repair, low-pass, change of the rate, tonic and phasic part, crop. Everything in front of the crop sees
-the whole trace, so that no filter begins at the song's end.
+a minute more than the song, where the trace has it, so that no filter begins at the song's end.
 """
 
 import math
@@ -27,6 +27,7 @@ TONIC_ORDER = 2
 LARGEST_TERM = 2000  # of the ratio of two rates: a polyphase filter has 20 taps for each
 CLOSE = 1e-7  # a ratio off by so much is late by 6 microseconds after a minute
 STOP_ORDER = 8  # of the filter in front of a spline
+BEYOND_SEC = 60.0  # a wrong clock may make a trace days long, and nothing so late matters to the song
 PERIODS = 3  # of the slowest phasic wave that a trace should hold: 60 s at 0.05 Hz
 
 
@@ -75,6 +76,7 @@ def _signals_of_row(
     seconds = common_sec(
         *(len(samples), source_rate_hz, start_sec), float(row["audio_sec"]), float(row["play_duration_sec"])
     )
+    samples = samples[: math.ceil(max(0.0, seconds - start_sec + BEYOND_SEC) * source_rate_hz)]
     return trace_signals(samples, source_rate_hz, rate_hz, settings, start_sec, num_steps(seconds, rate_hz))
 
 
@@ -95,7 +97,8 @@ def trace_signals(
 
     Returns:
         Three signals (M,), NaN where nothing is known: in long gaps, and from the onset to the first sample of a trace
-        that began late. tonic + phasic is clean.
+        that began late. The tonic one is that of the usual "highpass" method; the phasic one is what it leaves of the
+        clean one, so that the two add up, where that method has a high-pass of its own, and they do not.
     """
     # Steps are counted from the onset; those that the trace has begin at the first one after its first sample.
     first_step = math.ceil(start_sec * rate_hz - 1e-6)

@@ -10,6 +10,8 @@ from audiorig.data.eda.assumptions import Assumptions
 NEARLY_WHOLE = 1e-3  # times are rounded: a rate this close to a whole number is that number
 MAX_STRETCH = 4  # gaps may make a trace so many times longer; a stray time would make it endless
 SAME_RATE = 0.01
+MAX_SEC = 1e12  # of a time; larger ones are none
+MIN_HZ, MAX_HZ = 1e-3, 1e5
 
 
 @dataclass(frozen=True)
@@ -45,24 +47,23 @@ def read_clock(times_sec: NDArray[np.float64], name: str, assumptions: Assumptio
     Args:
         times_sec: (T,), NaN where a file has none.
     """
-    known = np.flatnonzero(np.isfinite(times_sec))
+    known = np.flatnonzero(np.abs(times_sec) < MAX_SEC)
     if len(known) < 2:
         if len(times_sec):
             assumptions.assume("rate-published", "times say nothing: samples are taken at the published rate", name)
         return Clock(np.nan, 0.0)
     if len(known) < len(times_sec):
         assumptions.assume("times-missing", "samples without a time lie evenly between those that have one", name)
-        every = np.arange(len(times_sec))
-        times_sec = np.interp(every, known, times_sec[known])
+        times_sec = np.interp(np.arange(len(times_sec)), known, times_sec[known])
     since, start = times_sec - times_sec[0], float(times_sec[0])
     step = float(np.median(np.diff(since)))
-    if step <= 0:
+    if not 1 / MAX_HZ <= step <= 1 / MIN_HZ:
         assumptions.assume("rate-published", "times say nothing: samples are taken at the published rate", name)
         return Clock(np.nan, start)
-    count = np.arange(len(since))
-    whole = _nearly_whole((len(since) - 1) / since[-1]) if since[-1] > 0 else 0.0
-    if whole and np.abs(since * whole - count).max() <= 0.5:
-        return Clock(whole, start)
+    if since[-1] >= step:
+        rate = _nearly_whole((len(since) - 1) / since[-1])
+        if np.abs(since * rate - np.arange(len(since))).max() <= 0.5:
+            return Clock(rate, start)
     rate = _nearly_whole(1 / step)
     place = np.rint(since * rate)
     if (np.diff(place) >= 1).all() and place[-1] <= MAX_STRETCH * len(since):

@@ -15,9 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from audiorig.config import TraceScoreConfig
+from audiorig.evaluate.eda.ceiling import ceiling_scores, song_ceiling
 from audiorig.evaluate.eda.nulls import r_or_zero
+from audiorig.evaluate.eda.responses import response_scores
 from audiorig.evaluate.eda.table import (
     BASELINES,
+    CEILING,
     METRICS,
     NETWORK,
     OF_ITEM,
@@ -127,14 +130,8 @@ def measures(
     (left, lengths), (right, _) = heard_first(predicted[:, ::every], kept), heard_first(true[:, ::every], kept)
     band = max(1, round(settings.band_sec * rate_hz / every))
     found["dtw"], found["frechet"] = dtw(left, right, lengths, band), frechet(left, right, lengths)
-    return found | _responses(predicted, true, is_heard, settings, rate_hz)
-
-
-def _responses(
-    predicted: Floats, true: Floats, is_heard: Bools, settings: TraceScoreConfig, rate_hz: float
-) -> dict[str, Floats]:
-    """Precision and recall of skin responses."""
-    return {}
+    responses = response_scores(predicted, true, is_heard, rate_hz, settings)
+    return found | dict(zip(("scr_precision", "scr_recall"), responses, strict=True))
 
 
 @dataclass
@@ -175,6 +172,23 @@ class DatasetScores:
                 if groups:
                     score = self._score(mine - theirs, song_weights(groups), groups)
                     self._add(f"{NETWORK} minus {other}", metric, score, groups)
+
+    def add_ceiling(self, songs: Sequence[HeardSong]) -> None:
+        """How far listeners agree: ``pearson`` is what a prediction would get that knows all that is common to them.
+
+        Of a subject who heard a song twice the first take counts. No rows where no song has two listeners.
+        """
+        found = []
+        for song in songs:
+            _, first = np.unique(song.participant_ids, return_index=True)
+            lines = np.sort(first)
+            found.append(song_ceiling(song.traces[lines], song.is_heard[lines], self.settings.seed, song.song_id))
+        groups = tuple(song.song_id for song, ceiling in zip(songs, found, strict=True) if ceiling is not None)
+        known = [ceiling for ceiling in found if ceiling is not None]
+        for name, score in ceiling_scores(known, self._resampling(groups)).items() if known else ():
+            if np.isfinite(score.replicates).any():
+                metric = "pearson" if name == "perfect" else f"pearson_{name}"
+                self._add(CEILING, metric, score, groups, needs_listeners=True)
 
     def add_number(self, system: str, metric: str, value: float, **more: Any) -> None:
         """A number without an interval of its own."""

@@ -110,6 +110,7 @@ def score_predictions(
         table = pd.concat(items, ignore_index=True)
         scores = DatasetScores(dataset, table[table["task"] == dataset], run.score, more)
         scores.add_systems(_notes(chosen, seen))
+        scores.add_ceiling(chosen)
         for system, by_name in nulls.items():
             for name, null in by_name.items():
                 scores.add_number(system, f"p_{name.replace('-', '_')}", null.p_value, num_draws=len(null.draws))
