@@ -69,6 +69,13 @@ def test_a_corpus_with_listeners_is_divided_by_songs_or_subjects() -> None:
         Settings({"build": [], "corpora": corpora}, CONFIG).run("audio2eda")
 
 
+def test_names_of_private_subjects_stay_out_of_models() -> None:
+    mine = {"extends": "audio2eda", "eda": {"normalize": "subject_z_train"}}
+    corpora = {"demo-eda": {"private": True}}
+    with pytest.raises(ConfigError, match="corpus 'demo-eda' is private: take trace_z or onset_delta"):
+        Settings({"build": [], "mine": mine, "corpora": corpora}, CONFIG).run("mine")
+
+
 def test_one_step_for_each_frame_of_the_features() -> None:
     found = run(audio={"window": 400, "hop": 160}, eda={"alignment": "mfcc_frames"}, model={"encoder": {"stride": 1}})
     assert found.frame_rate_hz == 275.625
@@ -77,7 +84,7 @@ def test_one_step_for_each_frame_of_the_features() -> None:
 
 def test_a_stage_that_reads_no_model_is_not_told_of_its_stride() -> None:
     found = run(audio={"window": 400, "hop": 160}, eda={"rate_hz": 20.0}, model={"encoder": {"stride": 2}})
-    for stage in found.stages:
+    for stage in ("data", "train", "probe"):  # those that a script reads alone
         assert isinstance(TypeAdapter(Run).validate_python(found.stage(stage)), Audio2EdaRun), stage
     with pytest.raises(ConfigError, match="stride is 5, and there are 14 frames"):
         run(audio={"window": 400, "hop": 160}, eda={"rate_hz": 20.0}, model=None)

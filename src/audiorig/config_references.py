@@ -97,6 +97,11 @@ def _check_pretrained(known: Known, run: Run, where: str) -> None:
             _check_encoder(known, run.encoder, where)
         case Audio2EdaRun():
             key, names = "", []
+            if known.corpus(run.data.corpus).private and run.eda.normalize == "subject_z_train":
+                raise ConfigError(
+                    f"{where}: eda.normalize is subject_z_train, for which the model keeps a mean and deviation by the "
+                    f"name of each subject, and corpus {run.data.corpus!r} is private: take trace_z or onset_delta"
+                )
             try:
                 run.check_stride()
             except ValueError as error:

@@ -90,12 +90,10 @@ def fit(
     if settings.compile:
         logger.info("compiling %d blocks; the first step takes a minute", compile_blocks(experiment.model))
     stopper = StopInGoodOrder(stop_after_steps)
-    step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
     is_judged = settings.follows_dev or settings.selection.keep_top > 0
-    callbacks: list[TrainerCallback] = [stopper, *([FollowDev(settings, root)] if is_judged else [])]
-    callbacks += [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard", log.every_steps)]
     wandb = None if log.wandb.mode == "disabled" else WandbLog(log, folder, run_name(folder), run_settings, wandb_key)
-    callbacks += [*([wandb] if wandb else []), *experiment.callbacks]
+    callbacks: list[TrainerCallback] = [stopper, *([FollowDev(settings, root)] if is_judged else [])]
+    callbacks += [*_watchers(experiment, settings, folder, log), *([wandb] if wandb else []), *experiment.callbacks]
     trainer = RigTrainer(experiment, settings, folder, seed, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)  # it prints every entry of the log
     trainer.fingerprint = fingerprint
@@ -116,6 +114,12 @@ def fit(
             f"the state is saved in {root}, run the same command again to go on"
         )
     return _end(experiment.model, trainer.state.log_history, root, settings), first_step
+
+
+def _watchers(experiment: Experiment, settings: TrainConfig, folder: Path, log: LogConfig) -> list[TrainerCallback]:
+    """The progress bar and TensorBoard."""
+    step_sec = experiment.item_sec * settings.batch_size * settings.accumulation * ranks.world_size()
+    return [ProgressBar(step_sec, settings.selection), TensorBoard(folder / "tensorboard", log.every_steps)]
 
 
 def _find_start(

@@ -185,11 +185,11 @@ def missing_audio(index: pd.DataFrame, datasets: list[DatasetFiles]) -> list[tup
         num_traces = lacking["song_id"].value_counts()
         links = audio_links(files) if len(lacking) else {}
         where = audio_folder(files.settings)
-        for song_id in sorted(num_traces.index):
+        for song_id in num_traces.index:
             song = song_id.removeprefix(f"{files.name}/")
             reason = f"no audio of this song below {where}, which {num_traces[song_id]} traces are of"
             rows.append((files.name, song_id, links.get(song, ""), reason))
-    return rows
+    return sorted(rows)
 
 
 def _repeat_join(datasets: list[DatasetFiles], manifest: pd.DataFrame, assumptions: Assumptions) -> None:
