@@ -59,7 +59,7 @@ docs: setup ## rewrite config/README.md and config/schema from the models
 	python workflow/scripts/document_config.py
 
 lock: setup ## resolve pyproject.toml anew into requirements.lock
-	uv pip compile pyproject.toml --extra dev --extra cloud --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	uv pip compile pyproject.toml --extra dev --extra cloud --extra wandb --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 	  --quiet --output-file requirements.lock
 	uv pip compile requirements-oracles.in --no-deps --generate-hashes --python-version 3.11 \
 	  --python-platform x86_64-manylinux_2_28 --quiet --output-file requirements-oracles.lock

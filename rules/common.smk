@@ -15,6 +15,7 @@ from audiorig.config import (
     FolderCorpus,
     HomeCorpus,
     HomeWav2Vec2Run,
+    ListenersCorpus,
     TeacherConfig,
     TuningRun,
     WaveMAERun,
@@ -165,6 +166,9 @@ def known_before(wildcards):
     if isinstance(corpus, HomeCorpus) and corpus.recordings:
         table = corpus_root(name, corpus) / corpus.recordings
         return str(table) if table.exists() else []
+    if isinstance(corpus, ListenersCorpus):
+        tables = [corpus_root(name, corpus) / each.folder / "metadata.csv" for each in corpus.datasets.values()]
+        return [str(table) for table in tables if table.exists()]
     return []
 
 

@@ -18,7 +18,7 @@ rule synthesize:
         mem_mb=2000,
         runtime=30,
     message:
-        "Generating the speech of corpus {wildcards.corpus}"
+        "Generating the audio of corpus {wildcards.corpus}"
     shell:
         "python workflow/scripts/synthesize.py --corpus {input.corpus} --output {output.metadata}"
         " --workers {threads} 2>&1 | log {log}"

@@ -5,7 +5,8 @@ import logging
 from pathlib import Path
 
 from audiorig.config import SplitConfig
-from audiorig.data.eda.trace_split import divide_traces, write_trace_split
+from audiorig.data.eda.trace_split import divide_traces
+from audiorig.data.eda.trace_split_summary import write_trace_split
 from audiorig.data.manifest import read_table
 from audiorig.data.split import split_manifest, write_split
 from audiorig.provenance import stage

@@ -36,7 +36,7 @@ class TraceChecksConfig(Section):
         0.5,
         gt=0,
         le=1,
-        description="Share of steps without any change, of quantised ones within a level, above which a trace is dead.",
+        description="Share of steps in stretches of 4 s or more without any change, above which a trace is dead.",
     )
     end_jump_sd: float = Field(
         5.0,

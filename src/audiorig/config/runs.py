@@ -125,7 +125,20 @@ class TuningRun(AnyRun):
         "data": ("data",),
         "features": (),
         "train": (
-            *("seed", "data", "encoder", "tuning", "pooling", "head", "targets", "groups", "use", "losses", "train"),
+            *(
+                "seed",
+                "data",
+                "encoder",
+                "tuning",
+                "pooling",
+                "head",
+                "targets",
+                "groups",
+                "use",
+                "losses",
+                "train",
+                "log",
+            ),
         ),
         "probe": ("data", "encoder", "targets", "groups", "use", "losses", "score"),
         "report": ("achieves", "report"),
@@ -182,7 +195,7 @@ class TuningRun(AnyRun):
             raise ValueError("probe.tasks are of encoders that learn without labels: here `targets` are scored")
         if self.train.compile or self.train.probe.every_steps:
             raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
-        if self.train.follows_dev:
+        if self.train.asks_dev:
             check_selection(self.train.selection, self.used_targets, self.used_losses)
         return self
 
@@ -265,7 +278,7 @@ class Audio2EdaRun(AnyRun):
             raise ValueError("probe.tasks are of encoders that learn without labels: here traces are scored (`score`)")
         if self.train.compile or self.train.probe.every_steps:
             raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
-        if self.train.follows_dev:
+        if self.train.asks_dev:
             check_trace_selection(self.train.selection, self.loss.name, self.monitor.dev)
         return self
 

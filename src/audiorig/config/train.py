@@ -33,7 +33,10 @@ class SelectionConfig(Section):
     )
     delta: float = Field(0.0, ge=0, description="What is gained must be more than this to count.")
     keep_top: int = Field(
-        0, ge=0, description="Checkpoints of the best evaluations that are kept, listed in checkpoints/best.json."
+        0,
+        ge=0,
+        description="Checkpoints of the best evaluations that are kept, by the value alone, without `delta`; listed in "
+        "checkpoints/best.json.",
     )
 
 
@@ -98,7 +101,8 @@ class TrainConfig(Section):
         description="auto: bfloat16 on GPUs that have it, float32 elsewhere; fp16: for GPUs without bfloat16.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="auto: a GPU if there is one; others end in an error where there is none of the kind."
+        "auto",
+        description="auto: a GPU of CUDA if there is one, else the CPU; others end in an error where there is none.",
     )
     cpu_threads: int = Field(2, ge=1, description="Threads of one process; results are equal for equal counts only.")
     max_bad_steps: int = Field(10, ge=1, description="Steps in a row with a non-finite gradient before the run stops.")
@@ -139,12 +143,19 @@ class TrainConfig(Section):
             raise ValueError(
                 "precision is fp16 and device cpu: half precision needs a GPU; set precision: fp32 or bf16"
             )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas are {self.betas}: expected two numbers from 0 to below 1")
         return self
 
     @property
     def follows_dev(self) -> bool:
         """Whether what is measured on dev changes the result."""
         return bool(self.selection.keep_best or self.selection.patience or self.schedule == "reduce_on_plateau")
+
+    @property
+    def asks_dev(self) -> bool:
+        """Whether anything goes by the metric of dev: the result, or which checkpoints are kept."""
+        return self.follows_dev or self.selection.keep_top > 0
 
     def operation_keys(self) -> tuple[str, ...]:
         """Settings that may change between two halves of a run.

@@ -43,7 +43,14 @@ class Listing:
     def shard(self, index: int, num_shards: int) -> "Listing":
         """A stretch of the entries: the shards, one behind the other, are the whole."""
         first, stop = (len(self.paths) * end // num_shards for end in (index, index + 1))
-        paths = self.paths[first:stop]
+        return self._of(self.paths[first:stop])
+
+    def within(self, folders: Iterable[str]) -> "Listing":
+        """The entries below some folders; an empty name stands for the root."""
+        beginnings = tuple(f"{folder}/" if folder else "" for folder in folders)
+        return self._of([path for path in self.paths if path.startswith(beginnings)])
+
+    def _of(self, paths: list[str]) -> "Listing":
         problems = {path: self.problems[path] for path in paths if path in self.problems}
         objects = {path: self.objects[path] for path in paths if path in self.objects}
         return Listing(paths, problems, objects, self.is_stored)

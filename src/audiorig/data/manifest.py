@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from audiorig.config import CorpusSection
-from audiorig.data.corpora import audio_extensions, describe_clips, has_sidecars
+from audiorig.data.corpora import audio_extensions, audio_folders, describe_clips, has_sidecars
 from audiorig.data.entries import TAR, ScanOptions
 from audiorig.data.listing import Listing, list_entries, list_stored
 from audiorig.data.scan import is_sorted, load_memory, save_memory, scan_entries, sort_by_path
@@ -49,11 +49,11 @@ def build_manifest(
 
 
 def list_corpus(corpus: CorpusSection, root: Path | AudioRoot) -> Listing:
-    """Everything below root that is named like the corpus' audio."""
-    root = as_root(root)
-    if root.url is not None:
-        return list_stored(root.url, audio_extensions(corpus))
-    return list_entries(root.folder, audio_extensions(corpus))
+    """Everything below root, or below its folders of audio, that is named like the corpus' audio."""
+    root, extensions = as_root(root), audio_extensions(corpus)
+    found = list_entries(root.folder, extensions) if root.url is None else list_stored(root.url, extensions)
+    folders = audio_folders(corpus)
+    return found if folders is None else found.within(folders)
 
 
 def scan_corpus(

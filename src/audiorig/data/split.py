@@ -210,7 +210,7 @@ def end_sec(rows: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def write_split(sides: dict[str, pd.DataFrame], settings: SplitConfig, folder: Path) -> dict[str, Any]:
-    """Write the sides, then the summary."""
+    """Write each side and the summary, and say aloud what lies on several sides on purpose."""
     write_sides(sides, folder)
     summary = summarize_split(sides, settings, folder)
     write_json(folder / SUMMARY, summary)

@@ -1,4 +1,4 @@
-"""An assumption is said once for each file, and counted for the report."""
+"""An assumption is said once, and counted file by file for the report."""
 
 import json
 import warnings
@@ -8,7 +8,7 @@ import pytest
 from audiorig.data.eda.assumptions import Assumptions, AssumptionWarning
 
 
-def test_each_is_warned_of_once_for_each_file() -> None:
+def test_each_is_warned_of_once() -> None:
     assumptions = Assumptions()
     with pytest.warns(AssumptionWarning) as caught:
         for _ in range(3):
@@ -16,9 +16,8 @@ def test_each_is_warned_of_once_for_each_file() -> None:
                 assumptions.assume("unit", "values are in microsiemens", path)
             assumptions.assume("rate", "4 Hz", "EDA/9_EDA.csv")
     assert [str(each.message) for each in caught] == [
-        "EDA/9_EDA.csv: values are in microsiemens [unit]",
-        "EDA/1000_EDA.csv: values are in microsiemens [unit]",
-        "EDA/9_EDA.csv: 4 Hz [rate]",
+        "EDA/9_EDA.csv: values are in microsiemens [unit; of other files it is counted]",
+        "EDA/9_EDA.csv: 4 Hz [rate; of other files it is counted]",
     ]
     assert assumptions.count("unit") == 2
     assert assumptions.count("none") == 0

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from audiorig.config import DatasetConfig, DemoEdaCorpus, ListenersCorpus, TraceChecksConfig
+from audiorig.config import DatasetConfig, DemoEdaCorpus, EdaConfig, ListenersCorpus, TraceChecksConfig
 from audiorig.data.corpora.demo_eda import plan_sessions, render_session
-from audiorig.data.eda.assumptions import Assumptions
+from audiorig.data.eda.assumptions import Assumptions, AssumptionWarning
 from audiorig.data.eda.index import list_traces
 from audiorig.data.eda.quality import (
     FLAGS,
@@ -25,6 +26,8 @@ from audiorig.data.eda.quality import (
     write_excluded,
 )
 from audiorig.data.eda.raw import RawTraces, write_raw
+from audiorig.data.eda.signals import write_signals
+from audiorig.data.eda.trace_store import TraceStore
 from audiorig.data.storage import AudioRoot
 from audiorig.errors import DataError
 
@@ -179,6 +182,31 @@ def test_the_numbers_are_those_of_the_trace(tmp_path: Path) -> None:
     empty = quality.iloc[1]
     assert (empty["num_levels"], empty["missing_share"]) == (0, 1.0)
     assert np.isnan(empty[["median", "seconds", "gap_sec"]].astype(float)).all()
+
+
+NASTY: list[Samples] = [
+    np.array([1.0]),
+    np.array([np.inf, 1.0, -np.inf, 2.0]),
+    np.array([np.inf, np.inf]),
+    np.tile([3e38, -3e38, 3e38, 3e38], 500),
+    np.tile([1e-42, 0.0, -0.0], 500),
+    np.tile([1.0, np.nan], 800),
+    np.r_[np.full(1990, 2.0), np.nan, 5.0],
+]
+
+
+@pytest.mark.parametrize("samples", NASTY, ids=range(len(NASTY)))
+@pytest.mark.parametrize("rate_hz", [1e-3, 4.0, 50.0, 1e5, math.nan, math.inf, 0.0])
+def test_whatever_is_in_a_file_is_flagged_not_raised(tmp_path: Path, samples: Samples, rate_hz: float) -> None:
+    about = {"source_rate_hz": rate_hz, "play_duration_sec": 0.0}
+    index, quality = check(tmp_path, (about, samples), ({}, living()))
+    assert raised(quality)[0]
+    assert not quality["is_kept"][0]
+    json.dumps(summarize_quality(index, quality), allow_nan=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AssumptionWarning)
+        write_signals(index, RawTraces(tmp_path / "raw.arrow"), EdaConfig(), 4.0, tmp_path / "traces.arrow")
+    assert len(TraceStore(tmp_path / "traces.arrow")) == 2
 
 
 def test_flat_share_and_end_jump_by_hand() -> None:

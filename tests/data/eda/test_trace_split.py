@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from audiorig.config import SIDES, SplitConfig
-from audiorig.data.eda.trace_split import divide_traces, num_shared, same_audio, split_traces, write_trace_split
+from audiorig.data.eda.trace_split import divide_traces, num_shared, same_audio, split_traces
+from audiorig.data.eda.trace_split_summary import write_trace_split
 from audiorig.data.manifest import read_table
 from audiorig.data.split import split_manifest
 from audiorig.errors import ConfigError, DataError

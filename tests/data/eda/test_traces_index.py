@@ -92,12 +92,12 @@ def test_both_datasets_from_files_to_samples(tmp_path: Path, caplog: pytest.LogC
     missing = pd.read_csv(tmp_path / "traces/missing_audio.csv", dtype=str, keep_default_na=False)
     assert list(missing) == ["dataset", "song_id", "link", "reason"]
     assert missing.to_dict("list") == {
-        "dataset": ["pmemo2019", "hku956"],
-        "song_id": ["pmemo2019/833", "hku956/9001"],
-        "link": ["", "https://music.example/9001"],
+        "dataset": ["hku956", "pmemo2019"],
+        "song_id": ["hku956/9001", "pmemo2019/833"],
+        "link": ["https://music.example/9001", ""],
         "reason": [
-            "no audio of this song below PMEmo2019/chorus, which 4 traces are of",
             "no audio of this song below HKU956/audio, which 3 traces are of",
+            "no audio of this song below PMEmo2019/chorus, which 4 traces are of",
         ],
     }
     told = {

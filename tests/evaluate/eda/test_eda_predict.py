@@ -16,7 +16,8 @@ from audiorig.data.eda.scale import MfccScale, TraceScale
 from audiorig.errors import DataError
 from audiorig.evaluate.eda import predict
 from audiorig.evaluate.eda.predict import batches, load_network, predict_songs, scale_of
-from audiorig.evaluate.eda.table import BASELINES, NETWORK
+from audiorig.evaluate.eda.scores import measure
+from audiorig.evaluate.eda.table import BASELINES, NETWORK, HeardSongs
 from audiorig.files import read_json
 from audiorig.models.eda.model import Audio2Eda
 
@@ -120,3 +121,23 @@ def test_both_scripts_leave_what_the_report_reads(trained, tmp_path: Path, monke
     record = read_json(tmp_path / "predictions.parquet.provenance.json")
     assert record["baselines"]["planted"]["num_songs"] == 9
     assert read_json(tmp_path / "traces" / "scores.json.provenance.json")["normalize"] == "trace_z"
+
+
+def test_two_runs_are_compared_by_the_rule_against(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, files, run, scale = trained
+    songs = list(HeardSongs(files.songs(run, "test", scale)))
+    for name, share in (("ours", 0.9), ("theirs", 0.0)):
+        table = measure(songs, {NETWORK: lambda song, share=share: share * song.traces[0]}, run.score, 4)
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "probe.yaml").write_text(yaml.safe_dump(run.stage("probe")))
+    both = ("--configs", tmp_path / "probe.yaml", tmp_path / "probe.yaml")
+    items = ("--probes", tmp_path / "ours.parquet", tmp_path / "theirs.parquet")
+    output = tmp_path / "against.json"
+    call("against", *both, *items, "--name", "other", "--output", output, monkeypatch=monkeypatch)
+    rows = {row["metric"]: row for row in read_json(output)}
+    assert rows["pearson"]["value"] > 0.5 and rows["mse"]["value"] < 0
+    assert rows["pearson"]["with"] == "other"
+    (tmp_path / "tuned.yaml").write_text(yaml.safe_dump({"experiment": "wavemae"}))
+    mixed = ("--configs", tmp_path / "probe.yaml", tmp_path / "tuned.yaml")
+    with pytest.raises(SystemExit):
+        call("against", *mixed, *items, "--name", "other", "--output", output, monkeypatch=monkeypatch)

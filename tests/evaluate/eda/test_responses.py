@@ -34,14 +34,14 @@ def test_planted_responses_are_found_at_their_times(rate_hz: float) -> None:
     trace = planted(onsets, sizes, rate_hz=rate_hz)
     found = find_responses(trace, heard(trace), rate_hz, 0.1)
     assert found.onset_sec == pytest.approx(onsets, abs=1 / rate_hz)
-    assert found.rise == pytest.approx(sizes, rel=0.03)
+    assert found.rise == pytest.approx(sizes, abs=0.02)
 
 
 def test_a_response_on_the_shoulder_of_another_is_found() -> None:
     """The trace has a single peak here, its slope two."""
-    trace = planted([5.0, 6.5], [1.0, 1.2])
+    trace = planted([5.0, 6.25], [1.0, 1.5])
     assert (np.diff(np.sign(np.diff(trace))) < 0).sum() == 1
-    assert find_responses(trace, heard(trace), RATE, 0.1).onset_sec == pytest.approx([5.0, 6.5], abs=0.5)
+    assert find_responses(trace, heard(trace), RATE, 0.1).onset_sec == pytest.approx([5.0, 6.25], abs=0.5)
 
 
 def test_small_rises_slow_drift_and_steps_that_fall_are_none() -> None:

@@ -105,10 +105,10 @@ def test_the_measure_has_the_properties_it_claims() -> None:
     there = dtw(a, b, lengths, 6)
     assert np.array_equal(there, dtw(b, a, lengths, 6))
     assert np.allclose(there, dtw(a[:, ::-1], b[:, ::-1], lengths, 6), rtol=1e-12)
-    assert (there <= np.abs(a - b).mean(1)).all()
-    assert np.array_equal(dtw(a, b, lengths, 0), pytest.approx(np.abs(a - b).mean(1)))
+    assert (there <= np.abs(a - b).mean(1) + 1e-12).all()
+    assert dtw(a, b, lengths, 0) == pytest.approx(np.abs(a - b).mean(1))
     wider = [dtw(a, b, lengths, band, normalize=False) for band in (0, 2, 8, STEPS)]
-    assert (np.diff(wider, axis=0) <= 0).all()
+    assert (np.diff(wider, axis=0) <= 1e-12).all()
     leash = frechet(a, b, lengths)
     assert (leash <= np.abs(a - b).max(1)).all()
     assert (leash >= np.maximum(np.abs(a - b)[:, 0], np.abs(a - b)[:, -1])).all()

@@ -23,6 +23,7 @@ from audiorig.data.corpora.emilia import describe_clips as describe_emilia
 from audiorig.data.corpora.folder import describe_clips as describe_folder
 from audiorig.data.corpora.home import describe_clips as describe_home
 from audiorig.data.corpora.listeners import describe_clips as describe_songs
+from audiorig.data.corpora.listeners import folders as song_folders
 
 
 def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
@@ -35,6 +36,11 @@ def audio_extensions(corpus: CorpusSection) -> tuple[str, ...]:
         case HomeDemoCorpus():
             return (".wav", ".flac")
     raise _unknown(corpus)
+
+
+def audio_folders(corpus: CorpusSection) -> tuple[str, ...] | None:
+    """Folders below the root that alone hold the corpus' audio; None for all of it."""
+    return song_folders(corpus) if isinstance(corpus, ListenersCorpus) else None
 
 
 def has_sidecars(corpus: CorpusSection) -> bool:

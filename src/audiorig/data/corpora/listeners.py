@@ -17,6 +17,11 @@ from audiorig.data.storage import ETAG, AudioRoot
 log = logging.getLogger(__name__)
 
 
+def folders(corpus: CorpusSection) -> tuple[str, ...]:
+    """Where the datasets' audio lies below the root; nothing else there is listed."""
+    return tuple(sorted({audio_folder(settings) for settings in datasets_of(corpus).values()}))
+
+
 def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.DataFrame:
     """The song that each file of a scan is.
 

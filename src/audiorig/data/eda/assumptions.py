@@ -1,4 +1,4 @@
-"""What the reading of published files takes for granted, said once for each file and kept for the report.
+"""What the reading of published files takes for granted, said once and kept for the report, file by file.
 
 Files of skin conductance state neither their unit nor, in places, their rate, their columns or where
 they begin. Whatever is read into them is an assumption: it is warned of, and counted.
@@ -25,7 +25,7 @@ class Assumptions:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def assume(self, code: str, text: str, path: str) -> None:
-        """Take something for granted.
+        """Take something for granted; the first file that it is about is warned of, all are counted.
 
         Args:
             code: short name of the assumption, e.g. ``hku956-rate``.
@@ -35,9 +35,11 @@ class Assumptions:
         with self._lock:
             if path in self._files[code]:
                 return
+            is_first = not self._files[code]
             self._files[code][path] = None
             self._texts.setdefault(code, text)
-        warnings.warn(f"{path}: {text} [{code}]", AssumptionWarning, stacklevel=2)
+        if is_first:  # eight hundred lines of the same would hide the others
+            warnings.warn(f"{path}: {text} [{code}; of other files it is counted]", AssumptionWarning, stacklevel=2)
 
     def count(self, code: str) -> int:
         """Files that an assumption was made about."""

@@ -57,7 +57,7 @@ NUMBERS: dict[str, str] = {
     "gap_sec": "float64",
 }
 
-Samples = NDArray[np.floating]
+Samples = NDArray[np.float64]
 Row = Mapping[Any, Any]
 
 
@@ -92,11 +92,13 @@ def _checked(
     found["invalid_audio"] = row["wav_path"] in invalid
     if row["note"]:
         return found | {"unreadable": True}
-    samples, rate_hz = raw.samples(row["trace_id"]), float(row["source_rate_hz"])
-    found["missing_share"] = 1 - float(np.isfinite(samples).mean()) if len(samples) else 1.0
+    rate_hz = float(row["source_rate_hz"])
+    samples = raw.samples(row["trace_id"]).astype(np.float64)
+    samples[~np.isfinite(samples)] = math.nan
+    found["missing_share"] = float(np.isnan(samples).mean()) if len(samples) else 1.0
     if found["missing_share"] == 1:
         return found | {"empty": True}
-    if not rate_hz > 0:
+    if not 0 < rate_hz < math.inf:
         return found | {"rate_mismatch": True}
     found |= _values(samples, rate_hz, checks)
     found |= _lengths(row, len(samples), rate_hz, checks)
@@ -107,7 +109,7 @@ def _checked(
 
 def _values(samples: Samples, rate_hz: float, checks: TraceChecksConfig) -> dict[str, Any]:
     """What the values themselves say."""
-    known = samples[np.isfinite(samples)]
+    known = samples[~np.isnan(samples)]
     num_levels, median = len(np.unique(known)), float(np.median(known))
     flat, jump = flat_share(known, rate_hz), end_jump_sd(samples, rate_hz)
     is_dead = flat > checks.max_flat_share
@@ -135,8 +137,8 @@ def flat_share(known: Samples, rate_hz: float) -> float:
 
 def end_jump_sd(samples: Samples, rate_hz: float) -> float:
     """The largest step of the first and the last second, in robust deviations of all steps; 0 if there is none."""
-    steps = np.abs(np.diff(samples.astype(np.float64)))
-    is_known = np.isfinite(steps)
+    steps = np.abs(np.diff(samples))
+    is_known = ~np.isnan(steps)
     if not is_known.any():
         return 0.0
     usual = np.sort(steps[is_known])
@@ -177,7 +179,7 @@ def _is_multiple(ratio: float) -> bool:
 
 def _is_known(samples: Samples, trace_id: str, digests: dict[str, str]) -> bool:
     """Whether an earlier trace has the very same samples."""
-    digest = hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()
+    digest = hashlib.sha256(samples.tobytes()).hexdigest()
     return digests.setdefault(digest, trace_id) != trace_id
 
 

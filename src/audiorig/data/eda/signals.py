@@ -58,7 +58,7 @@ def _signals_of_row(
         return Signals.all_lost(0)
     samples = raw.samples(row["trace_id"])
     source_rate_hz, start_sec = float(row["source_rate_hz"]), float(row["start_sec"])
-    if not len(samples) or not source_rate_hz > 0:
+    if not len(samples) or not 0 < source_rate_hz < math.inf:
         return Signals.all_lost(0)
     path = row["eda_path"]
     if settings.lowpass_hz is not None and settings.lowpass_hz >= source_rate_hz / 2:

@@ -4,9 +4,7 @@ A song is heard by several subjects, and a subject hears several songs: whoever 
 random finds both on every side. Songs with the same audio are one song, whatever their ids are.
 """
 
-import logging
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,17 +13,14 @@ from scipy.sparse.csgraph import connected_components
 
 from audiorig.config import SIDES, SplitConfig
 from audiorig.config_checks import near
-from audiorig.data.split import SUMMARY, check_sides, drawn_sides, require_columns, summarize_split, write_sides
+from audiorig.data.split import check_sides, drawn_sides, require_columns
 from audiorig.errors import ConfigError, DataError
-from audiorig.files import write_json
 
 GROUPS = ("song", "subject", "both", "ordered")
 # Traces of a dataset that may hang together by songs and subjects before both are divided crosswise.
 LARGEST_PART = 0.5
 # Why a kept trace is on no side.
 CROSS, NO_DATASET = "cross", "dataset"
-
-log = logging.getLogger(__name__)
 
 
 class TraceSplit(NamedTuple):
@@ -245,60 +240,3 @@ def num_shared(sides: dict[str, pd.DataFrame], column: str) -> int:
     """Values that are on more than one side."""
     values = pd.concat([rows[column].drop_duplicates() for rows in sides.values()])
     return int((values.value_counts() > 1).sum())
-
-
-def write_trace_split(split: TraceSplit, settings: SplitConfig, folder: Path) -> dict[str, Any]:
-    """Write the sides and a summary: as of files, with songs, subjects and datasets of each side, and what is lost."""
-    write_sides(split.sides, folder)
-    summary = summarize_split(split.sides, settings, folder)
-    for side, rows in split.sides.items():
-        summary["sides"][side] |= {
-            "num_songs": int(rows["song_id"].nunique()),
-            "num_subjects": int(rows["participant_id"].nunique()),
-            "datasets": {str(name): int(count) for name, count in rows["dataset"].value_counts().sort_index().items()},
-        }
-    summary |= {
-        "method": split.method,
-        "datasets": {side: list(names) for side, names in settings.datasets.items()},
-        "num_excluded": split.num_excluded,
-        "num_same_audio": split.num_same_audio,
-        "num_dropped": {reason: int((split.dropped["reason"] == reason).sum()) for reason in (CROSS, NO_DATASET)},
-        "num_shared": {what: num_shared(split.sides, f"{column}_id") for what, column in _NAMES.items()},
-        "leaks": leaks(split, settings),
-        "notes": notes(split),
-    }
-    write_json(folder / SUMMARY, summary)
-    for sentence in (*summary["warnings"], *summary["leaks"], *summary["notes"]):
-        log.warning("%s", sentence)
-    return summary
-
-
-_NAMES = {"songs": "song", "subjects": "participant"}
-
-
-def leaks(split: TraceSplit, settings: SplitConfig) -> list[str]:
-    """A sentence for what lies on several sides by the nature of the split."""
-    songs, subjects = (num_shared(split.sides, f"{column}_id") for column in _NAMES.values())
-    match settings.group:
-        case "ordered" if songs or subjects:
-            return [
-                f"{songs} songs and {subjects} subjects are on several sides: scores on this split say nothing of new "
-                "songs or new subjects"
-            ]
-        case "subject" if songs:
-            return [f"{songs} songs are on several sides: scores on this split are of new subjects, not of new songs"]
-    return []
-
-
-def notes(split: TraceSplit) -> list[str]:
-    """A sentence for each way in which kept traces were lost."""
-    counts = split.dropped["reason"].value_counts()
-    total = len(split.dropped) + sum(map(len, split.sides.values()))
-    sentences = []
-    if crossed := int(counts.get(CROSS, 0)):
-        sentences.append(
-            f"{crossed} of {total} traces are left out, since their song is on another side than their subject"
-        )
-    if no_dataset := int(counts.get(NO_DATASET, 0)):
-        sentences.append(f"{no_dataset} of {total} traces are left out, since their side takes none of their dataset")
-    return sentences

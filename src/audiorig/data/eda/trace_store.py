@@ -38,8 +38,9 @@ class Signals:
 
     @classmethod
     def of_parts(cls, clean: NDArray[np.float64], tonic: NDArray[np.float64]) -> "Signals":
-        """The phasic part is what is left of the clean signal, so that the two add up."""
-        return cls(clean.astype(np.float32), tonic.astype(np.float32), (clean - tonic).astype(np.float32))
+        """The phasic part is what is left of the clean signal, so that the two add up; float32 may not hold all."""
+        with np.errstate(over="ignore"):
+            return cls(clean.astype(np.float32), tonic.astype(np.float32), (clean - tonic).astype(np.float32))
 
     @classmethod
     def all_lost(cls, steps: int) -> "Signals":

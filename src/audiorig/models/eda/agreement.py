@@ -94,12 +94,15 @@ def mean_over(values: Tensor, is_heard: Tensor) -> Tensor:
 
 
 def _centred(values: Tensor, is_heard: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (...), and the differences from it (..., M): 0 where nothing was heard, and all of a constant's."""
+    """Mean (...), and the differences from it (..., M), 0 where nothing was heard.
+
+    Those of a constant are 0 too, but keep their gradient: concordance has to lead away from a flat prediction.
+    """
     mean = mean_over(values, is_heard)
-    highest = torch.where(is_heard, values, -torch.inf).amax(-1)
-    lowest = torch.where(is_heard, values, torch.inf).amin(-1)
-    is_used = is_heard & (highest > lowest)[..., None]
-    return mean, torch.where(is_used, values - mean[..., None], 0)
+    centred = torch.where(is_heard, values - mean[..., None], 0)
+    highest = torch.where(is_heard, values, -torch.inf).amax(-1, keepdim=True)
+    lowest = torch.where(is_heard, values, torch.inf).amin(-1, keepdim=True)
+    return mean, torch.where(highest > lowest, centred, centred - centred.detach())
 
 
 def _widened(values: Tensor) -> Tensor:

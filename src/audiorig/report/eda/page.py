@@ -38,6 +38,9 @@ CURVES = {
 }
 
 
+MOST_FILES = 5
+
+
 @dataclass(frozen=True)
 class DatasetSection:
     """One dataset's scores as the page shows them."""
@@ -82,8 +85,19 @@ def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
         "excluded": Table((), ()) if inputs.corpus.private else excluded_table(heard),
         "missing": Table((), ()) if inputs.corpus.private else missing_table(heard),
         "num_missing": len(heard.missing),
-        "assumptions": assumption_table(heard, shows_files=not inputs.corpus.private),
+        "assumptions": assumption_table(assumptions_of(inputs), shows_files=not inputs.corpus.private),
     }
+
+
+def assumptions_of(inputs: RunInputs) -> list[dict[str, Any]]:
+    """What was taken for granted when traces were read, and when features were made; shards add up."""
+    found: dict[str, dict[str, Any]] = {}
+    made = [record.get("assumptions") or [] for record in inputs.provenance.values()]
+    for each in [each for some in (inputs.heard.assumptions, *made) for each in some]:
+        known = found.setdefault(each["code"], {**each, "count": 0, "files": []})
+        known["count"] += each["count"]
+        known["files"] = [*known["files"], *each["files"]][:MOST_FILES]
+    return list(found.values())
 
 
 def example_songs(inputs: RunInputs, number: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Scores of predicted traces beside baselines and nulls, and what was found in the listeners' traces: tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -94,7 +95,7 @@ def missing_table(heard: Heard) -> Table:
     return _first(heard.missing, tuple(map(str, heard.missing.columns)), "songs")
 
 
-def assumption_table(heard: Heard, shows_files: bool) -> Table:
+def assumption_table(assumptions: Sequence[Mapping[str, Any]], shows_files: bool) -> Table:
     """What was taken for granted, once each."""
     rows = tuple(
         (
@@ -103,7 +104,7 @@ def assumption_table(heard: Heard, shows_files: bool) -> Table:
             f"{each['count']:,}",
             *([", ".join(map(str, each["files"]))] if shows_files else []),
         )
-        for each in heard.assumptions
+        for each in assumptions
     )
     headers = ("code", "assumption", "files", *(["for example"] if shows_files else []))
     return Table(headers, rows, numeric=frozenset({2}))

@@ -74,6 +74,6 @@ def eda_warnings(inputs: RunInputs) -> list[str]:
     quality = inputs.heard.quality
     if (lost := quality.get("num_traces", 0) - quality.get("num_kept", 0)) > 0:
         found.append(f"{lost:,} of {quality['num_traces']:,} traces are left out, by what was flagged in them.")
-    if inputs.heard.assumptions:
-        found.append(f"{len(inputs.heard.assumptions)} assumptions were made about the data; they are listed below.")
-    return [*found, *(str(warning) for warning in inputs.split.get("leaks", ()))]
+    if any(inputs.heard.assumptions):
+        found.append("Assumptions were made about the files of the traces; they are listed below.")
+    return [*found, *(str(each) for kind in ("leaks", "notes") for each in inputs.split.get(kind, ()))]
