@@ -167,9 +167,21 @@ def known_before(wildcards):
         table = corpus_root(name, corpus) / corpus.recordings
         return str(table) if table.exists() else []
     if isinstance(corpus, ListenersCorpus):
-        tables = [corpus_root(name, corpus) / each.folder / "metadata.csv" for each in corpus.datasets.values()]
+        tables = [corpus_root(name, corpus) / each.folder.strip("/") / "metadata.csv" for each in corpus.datasets.values()]
         return [str(table) for table in tables if table.exists()]
     return []
+
+
+def tables_of_records(wildcards):
+    """What says more of HKU956's records than their files do: links, and how long songs were played."""
+    name = wildcards.corpus
+    corpus = SETTINGS.corpus(name)
+    if not isinstance(corpus, ListenersCorpus) or corpus_url(name, corpus) is not None:
+        return []
+    folders = [each.folder.strip("/") for each in corpus.datasets.values() if each.layout == "hku956"]
+    names = ("2. original_song_audio.csv", "3. AV_ratings.csv")
+    tables = [corpus_root(name, corpus) / folder / table for folder in folders for table in names]
+    return [str(table) for table in tables if table.exists()]
 
 
 def annotations_of(wildcards):

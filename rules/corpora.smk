@@ -137,6 +137,7 @@ rule traces:
     input:
         corpus="results/corpora/{corpus}/corpus.yaml",
         manifest="results/corpora/{corpus}/manifest.parquet",
+        tables=tables_of_records,
     output:
         index="results/corpora/{corpus}/traces/index.parquet",
         raw="results/corpora/{corpus}/traces/raw.arrow",

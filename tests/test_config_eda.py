@@ -30,6 +30,8 @@ def run(**changes: Any) -> Audio2EdaRun:
         ({"model": {"decoder": {"widt": 3}}}, "no setting 'model.decoder.widt'; did you mean width"),
         ({"model": {"encoder": {"stride": 4}}}, "stride is 4, and there are 25 frames of audio for each of the trace"),
         ({"eda": {"lowpass_hz": 2.0}}, "lowpass_hz is 2, not below half of the trace's 4 Hz"),
+        ({"eda": {"target": "phasic", "highpass_hz": 1.5}}, "highpass_hz is 1.5, and nothing above 1 Hz is left"),
+        ({"eda": {"target": "phasic", "highpass_hz": 2.0, "lowpass_hz": 0}}, "nothing above 2 Hz is left of a trace"),
         ({"eda": {"rate_hz": 99.0}, "audio": {"hop": 882}}, "rate_hz is 99, more than the 50 frames a second"),
         ({"audio": {"num_mfcc": 65}}, "num_mfcc is 65, more than the 64 mel bands"),
         ({"audio": {"hop": 4096}}, "hop is 4096, longer than the window of 2048"),
@@ -82,6 +84,14 @@ def test_one_step_for_each_frame_of_the_features() -> None:
     assert found.frames_per_step == 1
 
 
+def test_no_filter_is_a_setting_that_reaches_the_stages() -> None:
+    """A null would take away what was inherited, and leave the default's filter."""
+    found = run(eda={"lowpass_hz": 0, "rate_hz": 1.0}, model={"encoder": {"stride": 5}})
+    assert found.eda.lowpass_hz == 0
+    of_key, _ = EdaConfig.of_key(found.eda.key(found.audio))
+    assert of_key.lowpass_hz == 0
+
+
 def test_a_stage_that_reads_no_model_is_not_told_of_its_stride() -> None:
     found = run(audio={"window": 400, "hop": 160}, eda={"rate_hz": 20.0}, model={"encoder": {"stride": 2}})
     for stage in ("data", "train", "probe"):  # those that a script reads alone
@@ -93,7 +103,7 @@ def test_a_stage_that_reads_no_model_is_not_told_of_its_stride() -> None:
 def test_keys_of_features_say_all_that_they_depend_on() -> None:
     audio = MfccConfig(sample_rate_hz=22050, window=1024, hop=512, normalize="none")
     assert MfccConfig.of_key(audio.key) == audio
-    eda = EdaConfig(lowpass_hz=None, highpass_hz=0.1, max_gap_sec=1.5, rate_hz=5.0)
+    eda = EdaConfig(lowpass_hz=0.0, highpass_hz=0.1, max_gap_sec=1.5, rate_hz=5.0)
     assert EdaConfig.of_key(eda.key(audio)) == (eda.model_copy(update={"rate_hz": 4.0}), 5.0)
     frames = eda.model_copy(update={"alignment": "mfcc_frames"})
     assert EdaConfig.of_key(frames.key(audio))[1] == audio.frame_rate_hz

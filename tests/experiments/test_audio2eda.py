@@ -17,6 +17,7 @@ from audiorig.errors import ConfigError, DataError, Unfinished
 from audiorig.experiments import Inputs, build
 from audiorig.report.card import loading
 from audiorig.train.fit import fit
+from audiorig.train.start import load_start
 
 
 def load(name: str, path: Path) -> ModuleType:
@@ -177,6 +178,41 @@ def test_what_makes_it_another_training(inputs: Inputs) -> None:
         assert build(settings_of(**same), inputs).fingerprint == first
     for other in ({"loss": {"name": "l1"}}, {"eda": {"target": "tonic"}}, {"data": tiny.RUN["data"] | {"max_sec": 9}}):
         assert build(settings_of(**other), inputs).fingerprint != first
+
+
+def test_how_many_traces_dev_is_judged_by_is_part_of_it(inputs: Inputs) -> None:
+    """Of dtw, which decides what is kept: with another number of them, evaluations before and after do not compare."""
+
+    def found(metric: str, max_traces: int) -> dict[str, Any]:
+        selection = {"metric": metric, "mode": "min", "keep_best": True}
+        monitor = {"dev": ["dtw", "mse"], "max_traces": max_traces}
+        return build(settings_of({"selection": selection}, monitor=monitor), inputs).fingerprint
+
+    assert found("dtw", 4) != found("dtw", 8)
+    assert found("mse", 4) == found("mse", 8)
+
+
+def test_names_of_private_subjects_stay_out_of_a_model_that_is_trained_by_hand(inputs: Inputs) -> None:
+    run = settings_of(eda={"rate_hz": 4, "normalize": "subject_z_train"})
+    with pytest.raises(ConfigError, match="corpus is private: take trace_z or onset_delta"):
+        build(run, replace(inputs, is_private=True))
+    assert build(settings_of(), replace(inputs, is_private=True)).about["num_songs"] == 8
+
+
+def test_a_run_that_begins_with_weights_scales_by_its_own_songs(inputs: Inputs, tmp_path: Path) -> None:
+    """What is fitted to the training side is no weight; the config of the model names its own, too."""
+    earlier = build(settings_of(seed=6), inputs).model
+    with torch.no_grad():
+        earlier.mean.add_(3)
+        earlier.sd.mul_(2)
+    earlier.save_pretrained(tmp_path / "model")
+    model = build(settings_of(), inputs).model
+    own = {name: getattr(model, name).clone() for name in ("mean", "sd")}
+    load_start(model, tmp_path / "model")
+    assert all(torch.equal(getattr(model, name), value) for name, value in own.items())
+    assert torch.allclose(model.mean, torch.tensor(model.config.mfcc_mean))
+    weights = dict(earlier.named_parameters())
+    assert all(torch.equal(value, weights[name]) for name, value in model.named_parameters())
 
 
 def test_weights_follow_from_the_seed(inputs: Inputs) -> None:

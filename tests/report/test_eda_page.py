@@ -10,7 +10,7 @@ import pytest
 from audiorig.config import Audio2EdaRun, DemoEdaCorpus
 from audiorig.report.eda.figures import stacked
 from audiorig.report.eda.inputs import Heard
-from audiorig.report.eda.page import example_songs
+from audiorig.report.eda.page import content, example_songs
 from audiorig.report.inputs import RunInputs, no_files
 from audiorig.report.page import build_report
 from audiorig.report.scores import Scores
@@ -134,6 +134,14 @@ def test_r_that_other_songs_reach_and_flat_predictions_are_told_first() -> None:
     assert "predictions are flat" not in honest
 
 
+def test_flags_leave_out_what_the_corpus_checks_say() -> None:
+    """The corpus' settings that the page reads are without its checks: quality.json has what counted."""
+    inputs = planted()
+    quality = {"flags": {"end_jump": 3, "dead": 1}, "exclude": ["end_jump"]}
+    changed = replace(inputs, heard=replace(inputs.heard, quality=quality))
+    assert content(changed, changed.run)["flags"].rows == (("end jump", "3", "left out"), ("dead", "1", "kept"))
+
+
 def test_no_name_of_a_private_corpus_is_shown() -> None:
     page = build_report(planted(private=True))
     for name in ("110414", "demo/9", "demo/77", "demo/10", "EDA/9_EDA.csv"):
@@ -163,3 +171,9 @@ def test_a_page_without_traces_is_a_page() -> None:
 def test_what_is_predicted_is_named(target: str) -> None:
     words = {"clean": "the filtered trace", "tonic": "its slow (tonic) part", "phasic": "its quick (phasic) part"}
     assert words[target] in build_report(planted(changes={"eda": {"target": target}}))
+
+
+def test_a_network_that_hears_what_comes_is_not_said_to_look_back() -> None:
+    page = build_report(planted(changes={"model": {"causal": False}}))
+    assert "hears what was and what comes" in page
+    assert "12.5 s back" not in page and "since the onset</dd>" not in page

@@ -212,3 +212,18 @@ def test_ranks_agree_on_what_is_kept(fork_ranks: Callable, tmp_path: Path) -> No
 
 def test_what_is_kept_is_operation() -> None:
     assert {"keep_every_steps", "selection"} <= set(TrainConfig(selection={"keep_top": 3}).operation_keys())
+
+
+def test_keeping_more_of_them_goes_on_with_the_run(tmp_path: Path) -> None:
+    """Also where dev is followed, and what it is judged by makes another run."""
+    options = {**OPTIONS, "selection": {"metric": "planted", "keep_best": True}}
+    with pytest.raises(Unfinished):
+        toy_fit(tmp_path, stop_after_steps=3, **options)
+    options["selection"] = {**options["selection"], "keep_top": 2}
+    history, _ = toy_fit(tmp_path, **options)
+    assert not (tmp_path / "checkpoints.stale-1").exists()
+    assert [entry["step"] for entry in history if "total" in entry] == list(range(1, 9))
+    assert listed_in(tmp_path / "checkpoints") == [8, 5]
+    options["selection"] = {**options["selection"], "delta": 0.5}
+    toy_fit(tmp_path, **options)
+    assert (tmp_path / "checkpoints.stale-1").is_dir()

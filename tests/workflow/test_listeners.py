@@ -1,6 +1,8 @@
 """From generated songs and listeners to a page, through every rule; twice, and with settings that change one stage."""
 
+import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,27 @@ def test_from_songs_to_a_page(checkout) -> None:
     jobs = checkout.planned("--configfile", checkout.configure("checks.yaml", checks), "--", target)
     assert jobs["quality"] == 1
     assert "traces" not in jobs, "bounds of the checks are no reason to read the files again"
+
+
+@pytest.mark.slow
+def test_play_durations_that_come_later_are_read(new_checkout, tmp_path: Path) -> None:
+    """The ratings of HKU956's first release have none; their name has spaces."""
+    path = Path(__file__).parents[1] / "data" / "eda" / "published.py"
+    spec = importlib.util.spec_from_file_location("workflow_published", path)
+    assert spec and spec.loader
+    published = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(published)
+    published.write_hku956(tmp_path / "my data/HKU956")
+    hku956 = {"layout": "hku956", "folder": "HKU956"}
+    corpus = {"kind": "listeners", "root": str(tmp_path / "my data"), "datasets": {"hku956": hku956}}
+    checkout = new_checkout("records")
+    config = checkout.configure("records.yaml", {"build": [], "corpora": {"records": corpus}})
+    call = ("--configfile", config, "--", "results/corpora/records/traces/index.parquet")
+    done = checkout.snakemake(*call)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert checkout.planned(*call) == {}
+    table = tmp_path / "my data/HKU956/3. AV_ratings.csv"
+    table.write_text(table.read_text().replace(",11.0", ",24.0"))
+    jobs = checkout.planned(*call)
+    assert jobs["traces"] == 1
+    assert "manifest" not in jobs, "ratings are no reason to list the audio again"

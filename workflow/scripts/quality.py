@@ -29,7 +29,7 @@ def main() -> None:
         require_traces(quality, arguments.corpus.parent.name)
         write_table(quality, arguments.folder / "quality.parquet")
         write_excluded(quality, arguments.folder / "excluded.csv")
-        write_json(arguments.folder / "quality.json", summarize_quality(index, quality))
+        write_json(arguments.folder / "quality.json", summarize_quality(index, quality, checks.exclude))
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ class EdaConfig(Section):
     alignment: Literal["rate", "mfcc_frames"] = Field(
         "rate", description="rate: frames of 1/rate_hz s; mfcc_frames: one for each frame of the audio's features."
     )
-    lowpass_hz: float | None = Field(
-        1.0, gt=0, description="Butterworth of order 4, zero phase, before the rate is lowered; null: none."
+    lowpass_hz: float = Field(
+        1.0, ge=0, description="Butterworth of order 4, zero phase, before the rate is lowered; 0: none."
     )
     highpass_hz: float = Field(
         0.05,
@@ -117,24 +117,31 @@ class EdaConfig(Section):
 
     def key(self, audio: MfccConfig) -> str:
         """A folder name that says all that the three signals of a trace depend on."""
-        numbers = (self.frame_rate_hz(audio), self.lowpass_hz or 0.0, self.highpass_hz, self.max_gap_sec)
+        numbers = (self.frame_rate_hz(audio), self.lowpass_hz, self.highpass_hz, self.max_gap_sec)
         return "_".join(["eda", *(f"{number:.12g}" for number in numbers)])
 
     @staticmethod
     def of_key(key: str) -> "tuple[EdaConfig, float]":
         """Settings, and the frame rate, of such a name."""
         rate, lowpass, highpass, gap = map(float, key.split("_")[1:])
-        return EdaConfig(lowpass_hz=lowpass or None, highpass_hz=highpass, max_gap_sec=gap), rate
+        return EdaConfig(lowpass_hz=lowpass, highpass_hz=highpass, max_gap_sec=gap), rate
 
 
 class EdaLossConfig(Section):
     """What training makes small: a mean over traces of a mean over frames."""
 
     name: Literal["mse", "l1", "huber", "ccc", "mse+slope"] = Field(
-        "huber", description="ccc: one minus the concordance; mse+slope: of the values and of their differences."
+        "huber",
+        description="ccc: one minus the concordance, logged as discordance; mse+slope: of the values and of their "
+        "differences.",
     )
     delta: float = Field(1.0, gt=0, description="Where huber turns from square to line.")
     slope_weight: float = Field(1.0, gt=0, description="Weight of the differences (mse+slope).")
+
+    @property
+    def part(self) -> str:
+        """What it is called in the log. Not ccc: that is the measure, of which more is better, and this is 1 - ccc."""
+        return "discordance" if self.name == "ccc" else self.name
 
 
 class MonitorConfig(Section):

@@ -97,7 +97,7 @@ class EdaModelConfig(Section):
         CnnDecoderConfig(kind="cnn"), discriminator="kind", description="What makes a trace of these frames."
     )
     causal: bool = Field(
-        True, description="A frame depends on what was heard up to its end alone; false: on the whole song."
+        True, description="A frame depends on what was heard up to its end alone; false: on what comes later too."
     )
     template: bool = Field(
         True, description="Add a learnt curve of the time since onset, so that the network learns the rest."

@@ -105,6 +105,12 @@ class ListenersCorpus(WithListeners):
         folders = [dataset.folder.strip("/") for dataset in self.datasets.values()]
         if len(set(folders)) < len(folders):
             raise ValueError(f"datasets: two of {', '.join(self.datasets)} lie in one folder; each needs its own")
+        audio = [folder for dataset in self.datasets.values() if (folder := dataset.audio.strip("/"))]
+        if len(set(audio)) < len(audio):
+            raise ValueError(
+                f"datasets: the audio of two of {', '.join(self.datasets)} lies in one folder; each needs its own, or "
+                "nobody knows whose song a file is"
+            )
         return self
 
 

@@ -251,10 +251,16 @@ class Audio2EdaRun(AnyRun):
                 f"eda.rate_hz is {rate:g}, more than the {self.audio.frame_rate_hz:g} frames a second of the audio: "
                 "lower it, or audio.hop"
             )
-        if self.eda.lowpass_hz is not None and self.eda.lowpass_hz >= rate / 2:
+        if self.eda.lowpass_hz >= rate / 2:
             raise ValueError(
                 f"eda.lowpass_hz is {self.eda.lowpass_hz:g}, not below half of the trace's {rate:g} Hz, where nothing "
-                "is left to filter: lower it, raise eda.rate_hz, or set it to null"
+                "is left to filter: lower it, raise eda.rate_hz, or set it to 0 for none"
+            )
+        highest = min(rate / 2, self.eda.lowpass_hz or rate / 2)
+        if self.eda.target == "phasic" and self.eda.highpass_hz >= highest:
+            raise ValueError(
+                f"eda.highpass_hz is {self.eda.highpass_hz:g}, and nothing above {highest:g} Hz is left of a trace, so "
+                "its phasic part would be none: lower it, or take another eda.target"
             )
         if "model" in self.model_fields_set:
             self.check_stride()
@@ -279,7 +285,7 @@ class Audio2EdaRun(AnyRun):
         if self.train.compile or self.train.probe.every_steps:
             raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
         if self.train.asks_dev:
-            check_trace_selection(self.train.selection, self.loss.name, self.monitor.dev)
+            check_trace_selection(self.train.selection, self.loss.part, self.monitor.dev)
         return self
 
 

@@ -20,15 +20,21 @@ from audiorig.train.experiment import Experiment
 
 SIDES: tuple[Literal["train", "dev"], ...] = ("train", "dev")
 SECTIONS = {"data", "audio", "eda", "model", "loss"}  # what is watched changes no step
+OF_SOME_TRACES = {"dtw", "frechet"}  # of monitor.max_traces of each batch: another number of them, another best step
 
 
 def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
     """Put the experiment together. Of the test side nothing is read.
 
     Raises:
-        ConfigError: if coefficients or traces are not named.
+        ConfigError: if coefficients or traces are not named, or the model would hold names of private subjects.
         DataError: if a side has no traces, or there is nothing to scale by.
     """
+    if inputs.is_private and settings.eda.normalize == "subject_z_train":
+        raise ConfigError(
+            "eda.normalize is subject_z_train, for which the model keeps a mean and deviation by the name of each "
+            "subject, and the corpus is private: take trace_z or onset_delta"
+        )
     traces = _named(settings, inputs)
     rows = read_table(inputs.split / "train.parquet")
     scale = TraceScale.fit(rows, TraceStore(traces), settings.eda)
@@ -62,11 +68,6 @@ def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
             "num_songs": rows["song_id"].nunique(),
             "num_traces": len(rows),
             "num_subjects": rows["participant_id"].nunique(),
-            **(
-                {}
-                if model.receptive_steps is None
-                else {"receptive_sec": model.receptive_steps / settings.frame_rate_hz}
-            ),
             "receptive_sec": None if model.receptive_steps is None else model.receptive_steps / settings.frame_rate_hz,
         },
     )
@@ -95,9 +96,12 @@ def _fingerprint(
 ) -> dict[str, Any]:
     """Of the arrays, what the sides hold is hashed, not the files: those hold the test side too, whose change
     is no other training, and the same arrays in other shards are the same."""
-    sides = SIDES if settings.train.follows_dev else SIDES[:1]
+    follows_dev = settings.train.follows_dev
+    sides = SIDES if follows_dev else SIDES[:1]
+    judged_by_some = follows_dev and settings.train.selection.metric in OF_SOME_TRACES
     return {
         **settings.model_dump(mode="json", include=SECTIONS, exclude={"audio": {"num_shards"}}),
         **inputs.split_digests(settings.train),
         "features_sha256": {side: songs[side].digest() for side in sides},
+        **({"max_traces": settings.monitor.max_traces} if judged_by_some else {}),
     }

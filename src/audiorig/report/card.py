@@ -205,7 +205,7 @@ def w2v_sentence(run: Run) -> str:
 
 def trace_network(run: Audio2EdaRun) -> str:
     """What a network of traces is made of, as the beginning of a sentence."""
-    what = "A causal network" if run.model.causal else "A network that hears the whole song first"
+    what = "A causal network" if run.model.causal else "A network that hears what comes as well as what was"
     return f"{what} ({run.model.encoder.kind} encoder, {run.model.decoder.kind} decoder)"
 
 

@@ -56,8 +56,10 @@ class Experiment:
             ``labels``, it is told ``num_items_in_batch`` (labels of the whole step, over
             micro-batches and ranks, that are not -100) and divides its sums by it. It may have
             ``part_weights`` (the terms of the loss: dev gets a ``total``), ``rate_scales``
-            (beginnings of parameters' names, with factors on the learning rate), and
-            ``derived(means)``: further numbers of dev, by name, from the means of the parts.
+            (beginnings of parameters' names, with factors on the learning rate),
+            ``fitted_names`` (buffers fitted to the training side, which stay its own when it begins with
+            weights of another run), and ``derived(means)``: further numbers of dev, by name, from the
+            means of the parts.
         train_dataset: indexed by ``(epoch, item)``.
         dev_dataset: indexed likewise, with epoch 0.
         collate: items to a training batch.

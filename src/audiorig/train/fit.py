@@ -152,6 +152,8 @@ def run_fingerprint(
     Of weights to begin with, that is what they are, not where they lie.
     """
     train = settings.model_dump(mode="json", exclude={*settings.operation_keys(), "load_from_checkpoint"})
+    if "selection" in train:
+        train["selection"]["keep_top"] = 0  # operation too: more checkpoints are kept, and none is another one
     began = {} if start_weights is None else {"start_weights_sha256": weights_digest(start_weights)}
     return {"seed": seed, "train": train, "computed_in": precision(settings), **began, **experiment.fingerprint}
 

@@ -50,6 +50,8 @@ def weights_digest(given: Path) -> str:
 def load_start(model: PreTrainedModel, given: Path) -> None:
     """Give a new model the weights of an earlier run; nothing else is taken.
 
+    What a model lists as ``fitted_names`` is no weight: it was fitted to its own training side, and stays.
+
     Raises:
         ConfigError: if there are none that can be read, or they are another model's; says what differs.
         ResumeError: if they lie in a checkpoint whose seal does not hold.
@@ -61,7 +63,9 @@ def load_start(model: PreTrainedModel, given: Path) -> None:
             f"{SETTING}: {file}: these weights are not of this model: {differing}; take those of a run whose model has "
             "the same settings"
         )
-    model.load_state_dict(dict(weights))
+    own = model.state_dict()
+    kept = {name: own[name] for name in getattr(model, "fitted_names", ())}
+    model.load_state_dict({**weights, **kept})
 
 
 def _read(file: Path) -> Mapping[str, Tensor]:

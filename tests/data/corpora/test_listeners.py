@@ -99,6 +99,18 @@ def test_a_file_in_two_folders_of_audio_is_of_the_inner_one(tree: Path) -> None:
     assert songs_of(corpus_of(tree, datasets), tree)["PMEmo2019/chorus/slow/55.wav"] == ("hku956", "hku956/55")
 
 
+def test_two_datasets_need_two_folders_of_audio(tree: Path) -> None:
+    with pytest.raises(ValueError, match="the audio of two of pmemo2019, hku956 lies in one folder"):
+        corpus_of(tree, {name: dataset | {"audio": "songs"} for name, dataset in BOTH.items()})
+
+
+def test_datasets_without_any_audio_are_told_where_to_put_it(tmp_path: Path) -> None:
+    published.write_pmemo(tmp_path / "PMEmo2019", with_audio=False)
+    published.write_hku956(tmp_path / "HKU956", with_audio=False)
+    with pytest.raises(DataError, match=r"no audio below HKU956/audio or PMEmo2019/chorus; .*HKU956 itself has links"):
+        build_manifest(corpus_of(tmp_path), tmp_path)
+
+
 def test_generated_songs_are_one_dataset(tree: Path) -> None:
     corpus = DemoEdaCorpus(kind="demo-eda")
     root = tree / "PMEmo2019"

@@ -68,6 +68,11 @@ def test_the_published_layout(tmp_path: Path) -> None:
         ("time,eda,temp\n0,0.5,33\n1,0.25,33\n", [0.5, 0.25], None, "eda", {"hku956-header", "hku956-columns"}),
         ("time;value\n0;0,5\n1;0,25\n", [0.5, 0.25], None, "value",
          {"hku956-header", "hku956-columns", "delimiter", "decimal-comma"}),
+        (",EDA\n0,0.5\n1,0.25\n", [0.5, 0.25], None, "EDA", {"hku956-header", "hku956-columns"}),
+        (",0\n0,0.5\n1,0.25\n", [0.5, 0.25], None, "0", {"hku956-header", "hku956-columns"}),
+        (",\n0.5,\n", [np.nan, 0.5], None, "", {"hku956-columns"}),
+        ("time,EDA_uS,temp\n0,0.5,33\n1,0.25,33\n", [0.5, 0.25], None, "EDA_uS",
+         {"hku956-header", "hku956-columns"}),
         ("\ufeff0.5\r\n0.25\r\n", [0.5, 0.25], None, "", set()),
         ("0.5\nlost\n0.25\n", [0.5, np.nan, 0.25], None, "", {"words"}),
         ("0.5\n0.25", [0.5, 0.25], None, "", set()),
@@ -145,9 +150,10 @@ def test_play_durations_that_disagree_are_told(tmp_path: Path) -> None:
     assert next(trace.play_duration_sec for trace in traces if trace.eda_path == hku_path(*SKIPPED)) == 24
     # Another numbering: a song that was heard once can be told, a replay cannot.
     table.write_text("\n".join([rows[0], *(row.replace(",", ",9", 1) for row in rows[1:])]))
-    traces, _ = read(tmp_path)
+    traces, assumed = read(tmp_path)
     unknown = {(trace.subject, trace.song) for trace in traces if np.isnan(trace.play_duration_sec)}
     assert unknown == {(REPLAY[0], REPLAY[2])}
+    assert assumed["hku956-no-duration"] == [hku_path(REPLAY[0], number, REPLAY[2]) for number in (0, 4)]
 
 
 def test_a_given_rate(tmp_path: Path) -> None:

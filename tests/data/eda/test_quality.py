@@ -202,7 +202,7 @@ def test_whatever_is_in_a_file_is_flagged_not_raised(tmp_path: Path, samples: Sa
     index, quality = check(tmp_path, (about, samples), ({}, living()))
     assert raised(quality)[0]
     assert not quality["is_kept"][0]
-    json.dumps(summarize_quality(index, quality), allow_nan=False)
+    json.dumps(summarize_quality(index, quality, CHECKS.exclude), allow_nan=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AssumptionWarning)
         write_signals(index, RawTraces(tmp_path / "raw.arrow"), EdaConfig(), 4.0, tmp_path / "traces.arrow")
@@ -236,9 +236,10 @@ def test_what_is_told_adds_up(tmp_path: Path) -> None:
         ({"dataset": "y", "song_id": "y/1"}, np.full(2000, 200.0)),
         ({"dataset": "y", "song_id": "y/1"}, living(seed=2)),
     )
-    summary = summarize_quality(index, quality)
+    summary = summarize_quality(index, quality, CHECKS.exclude)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert (summary["num_traces"], summary["num_kept"], summary["num_songs"], summary["num_subjects"]) == (3, 2, 2, 2)
+    assert summary["exclude"] == list(CHECKS.exclude)
     assert summary["flags"] == dict.fromkeys(FLAGS, 0) | {"dead": 1, "out_of_range": 1}
     assert summary["hours_kept"] == pytest.approx(80 / 3600, abs=1e-4)
     assert summary["datasets"]["y"]["num_kept"] == 1

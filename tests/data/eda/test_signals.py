@@ -58,6 +58,13 @@ def test_the_low_pass_is_scipys_wherever_that_works(length: int) -> None:
             assert np.array_equal(filtered, sosfiltfilt(butter(order, cutoff_hz, fs=4.0, output="sos"), noise))
 
 
+def test_a_rate_that_is_nearly_a_fraction() -> None:
+    """2,500 samples are 200 steps and four millionths of one."""
+    changed = change_rate(np.full(2500, 5.0), 49.999999, 4.0)
+    assert len(changed) == 200
+    assert np.abs(changed - 5).max() < 1e-6
+
+
 @pytest.mark.parametrize(("source_hz", "rate_hz"), RATES)
 def test_a_slow_wave_is_the_same_at_another_rate(source_hz: float, rate_hz: float) -> None:
     def wave(time: np.ndarray) -> np.ndarray:
@@ -116,7 +123,7 @@ def test_a_long_gap_is_lost_and_poisons_nothing() -> None:
 
 def test_the_onset_of_the_song_is_step_0() -> None:
     ramp = np.arange(2000, dtype=np.float32) / 50  # its own time
-    settings = EdaConfig(lowpass_hz=None)
+    settings = EdaConfig(lowpass_hz=0)
     early = trace_signals(ramp, 50.0, 4.0, settings, start_sec=-2.0)
     assert np.allclose(early.clean, 2 + np.arange(152) / 4, atol=1e-4)
     late = trace_signals(ramp, 50.0, 4.0, settings, start_sec=1.0)
@@ -132,7 +139,7 @@ def test_the_onset_of_the_song_is_step_0() -> None:
 @pytest.mark.parametrize("start_sec", [-1.13, -0.02, 0.02, 0.13, 0.98])
 def test_a_start_between_two_steps_is_kept_to_the_nearest_sample(start_sec: float) -> None:
     ramp = start_sec + np.arange(2000) / 50  # its value is the time since the onset
-    found = trace_signals(ramp, 50.0, 4.0, EdaConfig(lowpass_hz=None), start_sec=start_sec).clean
+    found = trace_signals(ramp, 50.0, 4.0, EdaConfig(lowpass_hz=0), start_sec=start_sec).clean
     first = max(0, math.ceil(start_sec * 4))
     assert np.isnan(found[:first]).all()
     assert np.abs(found[first:] - np.arange(first, len(found)) / 4).max() <= 0.0101

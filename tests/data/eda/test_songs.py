@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from audiorig.data.eda.scale import TraceScale
 from audiorig.data.eda.songs import SongCollate, SongDataset, SongItem, circles
+from audiorig.data.feature_store import compute_shard
 from audiorig.errors import DataError
 
 
@@ -140,6 +141,18 @@ def test_a_song_without_any_value_is_named(planted, tmp_path: Path) -> None:
     settings = (run.data, run.audio, run.eda, NONE, 5)
     dataset = SongDataset(tmp_path / "train.arrow", planted.mfcc, tmp_path / "lost.arrow", *settings, side="train")
     with pytest.raises(DataError, match=r"none of the 1 traces of planted/000 has a value in 40 steps"):
+        dataset[0, 0]
+
+
+def test_audio_that_ends_before_its_traces_is_named(planted, tmp_path: Path) -> None:
+    rows = planted.side("train").iloc[:1]
+    tiny.write_side(rows, tmp_path, "train")
+    short = tmp_path / "shard-0-of-1.arrow"
+    compute_shard(rows, lambda row: {"mfcc": tiny.frames_of(row["song"])[:60]}, short, tmp_path / "parts")
+    run = tiny.run_of()
+    settings = (run.data, run.audio, run.eda, NONE, 5)
+    dataset = SongDataset(tmp_path / "train.arrow", (short,), planted.traces, *settings, side="test")
+    with pytest.raises(DataError, match=r"audio/000\.wav: expected audio up to 6\.95 s.*found 60 frames"):
         dataset[0, 0]
 
 

@@ -131,13 +131,15 @@ def test_intervals_cover_songs_not_traces() -> None:
     assert rows[0][NETWORK, "mse"]["low"] == pytest.approx(rows[1][NETWORK, "mse"]["low"], abs=1e-6)
 
 
-def test_fast_traces_are_warped_at_ten_steps_a_second() -> None:
+@pytest.mark.parametrize(("rate_hz", "every"), [(100, 10), (25, 3), (15, 2)])
+def test_fast_traces_are_warped_at_ten_steps_a_second_or_less(rate_hz: float, every: int) -> None:
     """Of a curve that hardly changes from step to step the distances are the same."""
-    seconds = np.arange(0, 20, 1 / 100)
+    seconds = np.arange(0, 20, 1 / rate_hz)
     curve = np.sin(seconds)[None]
     true, is_heard = np.cos(seconds)[None], np.ones((1, len(seconds)), bool)
-    fast = measures(curve, true, is_heard, SETTINGS, 100)
-    slow = measures(curve[:, ::10], true[:, ::10], is_heard[:, ::10], SETTINGS, 10)
+    fast = measures(curve, true, is_heard, SETTINGS, rate_hz)
+    tables = (curve[:, ::every], true[:, ::every], is_heard[:, ::every])
+    slow = measures(*tables, SETTINGS, rate_hz / every)
     assert (fast["dtw"], fast["frechet"]) == (slow["dtw"], slow["frechet"])
     assert fast["mse"] != slow["mse"]
 

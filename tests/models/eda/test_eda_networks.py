@@ -105,6 +105,7 @@ def test_what_lies_before_the_receptive_field_changes_nothing() -> None:
     changed[:, (last - reach + 1) * R : (last - reach + 2) * R] += 3
     assert not torch.equal(predict(model, mfcc)[:, last], predict(model, changed)[:, last])
     assert network("wavenet", "lstm").receptive_steps is None
+    assert network("wavenet", "cnn", causal=False).receptive_steps is None
     limited = {"encoder": {**ENCODERS["transformer"], "context_sec": 1.0}, "decoder": DECODERS["cnn"]}
     config = Audio2EdaConfig(model=limited, num_inputs=C, frames_per_step=R, rate_hz=RATE)
     assert Audio2Eda(config).receptive_steps == 1 + 2 * 3 + 2 * 2
@@ -209,6 +210,49 @@ def test_what_is_watched_is_there_in_its_mode_and_counts_defined_traces() -> Non
     assert list(parts) == ["huber", "mse", "pearson", "ccc", "dtw", "frechet"]
     assert [int(count) for _, count in parts.values()] == [5, 5, 4, 5, 2, 2]
     assert not any(total.requires_grad for total, _ in parts.values())
+
+
+def test_the_loss_ccc_and_the_measure_of_that_name_are_two_numbers() -> None:
+    """Of one, less is better, of the other, more: under one name, the worst checkpoint would be taken for the best."""
+    model, given = network("wavenet", "cnn"), batch()
+    model.loss_settings = model.loss_settings.model_copy(update={"name": "ccc"})
+    model.monitor = MonitorConfig(dev=("ccc",))
+    given["traces"] = predict(model, given["mfcc"])[:, None].expand(-1, 3, -1) * given["is_heard"]
+    given["is_padding"] = torch.zeros(2, 12, dtype=torch.bool)
+    given["start"] = torch.zeros(2, dtype=torch.int64)
+    with torch.no_grad():
+        parts = {name: float(total / count) for name, (total, count) in model(**given).parts.items()}
+    assert parts == pytest.approx({"discordance": 0.0, "ccc": 1.0}, abs=1e-5)
+    assert model.part_weights == {"discordance": 1.0}
+
+
+def test_a_step_without_any_trace_has_a_loss_of_nothing() -> None:
+    model, given = network("wavenet", "cnn"), batch()
+    given["is_heard"][:] = False
+    with torch.no_grad():
+        assert float(model(**given, num_items_in_batch=torch.tensor(0)).loss) == 0
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
+def test_half_precision_trains_and_stays_near(encoder: str, decoder: str) -> None:
+    model, given = network(encoder, decoder), batch()
+    exact = model(**given).predicted
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model(**given)
+    assert out.loss.dtype == out.predicted.dtype == torch.float32
+    torch.testing.assert_close(out.predicted, exact, atol=0.05, rtol=0.05)
+    out.loss.backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), PAIRS)
+def test_an_item_of_padding_alone_is_zeros_and_hurts_no_other(encoder: str, decoder: str) -> None:
+    model, mfcc = network(encoder, decoder), songs(2, 9)
+    is_padding = torch.tensor([[False] * 9, [True] * 9])
+    with torch.no_grad():
+        found = model(mfcc, is_padding, torch.zeros(2, dtype=torch.int64)).predicted
+    assert torch.equal(found[1], torch.zeros(9))
+    torch.testing.assert_close(found[0], predict(model, mfcc[:1])[0], atol=1e-6, rtol=0)
 
 
 # --------------------------------------------------------------- save and load

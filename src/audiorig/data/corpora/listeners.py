@@ -13,6 +13,7 @@ from audiorig.data.eda.assumptions import Assumptions
 from audiorig.data.eda.layouts import song_names
 from audiorig.data.eda.published import audio_folder, datasets_of, joined, list_files
 from audiorig.data.storage import ETAG, AudioRoot
+from audiorig.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
         ``dataset`` (its name), ``song_id`` (``{dataset}/{id}``).
 
     Raises:
-        DataError: if a dataset's table of songs cannot be read.
+        DataError: if there is no audio at all, or a dataset's table of songs cannot be read.
         StorageError: if it cannot be fetched.
     """
     datasets = datasets_of(corpus)
@@ -43,6 +44,11 @@ def describe_clips(corpus: CorpusSection, root: Path, scan: pa.Table) -> pd.Data
     assumptions = Assumptions()
     song_of = {name: song_names(list_files(name, settings, where), assumptions) for name, settings in datasets.items()}
     paths = [path for path in scan["wav_path"].to_pylist() if path]
+    if not paths:
+        raise DataError(
+            f"{where}: no audio below {' or '.join(sorted(folders))}; expected a file for each song there, e.g. "
+            "{song}.mp3 (HKU956 itself has links alone, in 2. original_song_audio.csv)"
+        )
     rows = []
     for path in paths:
         name = _dataset_of(path, folders)

@@ -135,7 +135,7 @@ def _tone(hz: float, time_sec: FloatArray, partials: int, db_per_octave: float) 
 
 
 def _slow_noise(num_samples: int, generator: np.random.Generator) -> FloatArray:
-    """Noise (T,) of variance about 1 that changes every ``SWELL_SEC``."""
+    """Noise (T,): lines between normal numbers, ``SWELL_SEC`` apart."""
     points = generator.standard_normal(int(num_samples / SAMPLE_RATE_HZ / SWELL_SEC) + 2)
     noise: FloatArray = np.interp(np.arange(num_samples) / SAMPLE_RATE_HZ / SWELL_SEC, np.arange(len(points)), points)
     return noise

@@ -35,7 +35,7 @@ MAX_RATE_HZ = 10_000
 GAP_SEC = 2.0
 RECORD = re.compile(r"(?P<participant>[^/]+)/(?:.*/)?EDA/(?:.*/)?[^/]+", re.IGNORECASE)
 NAME = re.compile(r"(?P<number>\d{1,9})_(?P<song>.+)")
-CONDUCTANCE = re.compile(r"\b(eda|gsr|scl?|conductance)\b", re.IGNORECASE)
+CONDUCTANCE = re.compile(r"(?<![a-z])(eda|gsr|scl?|conductance)(?![a-z])", re.IGNORECASE)
 
 
 def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace]:
@@ -63,6 +63,9 @@ def read_traces(files: DatasetFiles, assumptions: Assumptions) -> Iterator[Trace
     for path, local, problem in files.fetched(paths):
         participant, number, song = key_of(path, folder, assumptions)
         played = durations.of(participant, number, song)
+        if durations.are_known and math.isnan(played):
+            text = "a record whose play duration the table of ratings lacks is taken to be whole"
+            assumptions.assume("hku956-no-duration", text, path)
         take = int(number or 0)
         try:
             if local is None:
@@ -118,15 +121,21 @@ def sniff_record(rows: Rows, name: str, assumptions: Assumptions) -> Record:
         assumptions.assume("empty-file", "a file without content is a trace without samples", name)
         return Record(np.zeros(0))
     header: list[str] = []
-    if is_word(rows[0][0]):
+    if _is_header(rows[0]):
         header, rows = rows[0], rows[1:]
-        assumptions.assume("hku956-header", "a first line that begins with a word is a header", name)
+        text = "a first line that begins with a word, or with nothing in front of other cells, is a header"
+        assumptions.assume("hku956-header", text, name)
         if not rows:
             return Record(np.zeros(0), column=header[0])
     place = _column(header, rows, name, assumptions) if len(rows[0]) > 1 else 0
     cells = [row[place] for row in rows]
     rate, num_head = _export_head(cells, name, assumptions)
     return Record(signal(cells[num_head:], name, assumptions), rate, header[place] if header else "")
+
+
+def _is_header(row: list[str]) -> bool:
+    """Whether a first line is one; a column of row numbers often has no name."""
+    return is_word(row[0]) or (not row[0] and any(row[1:]))
 
 
 def _column(header: list[str], rows: Rows, name: str, assumptions: Assumptions) -> int:
@@ -157,9 +166,14 @@ def _export_head(cells: list[str], name: str, assumptions: Assumptions) -> tuple
 
 
 class PlayDurations:
-    """How long each song was played, where ``3. AV_ratings.csv`` says it."""
+    """How long each song was played, where ``3. AV_ratings.csv`` says it.
+
+    Attributes:
+        are_known: whether the table has any.
+    """
 
     def __init__(self, rows: list[tuple[str, str, str, float]]) -> None:
+        self.are_known = bool(rows)
         self._exact = {(who, number, song): seconds for who, number, song, seconds in reversed(rows)}
         by_song = defaultdict(list)
         for who, _, song, seconds in rows:
@@ -172,7 +186,7 @@ class PlayDurations:
         name = files.path_of(RATINGS)
         keys = ("participant_id", "song_no", "song_id")
         table = read_text_table(files.table(RATINGS), name)
-        if table is None or any(column not in table for column in (*keys, "play_duration")):
+        if table is None or not all(table.get(column) for column in (*keys, "play_duration")):
             text = "play durations are not known: records are taken to begin with their song, and to be whole"
             assumptions.assume("hku956-play-duration", text, name)
             return PlayDurations([])

@@ -2,9 +2,11 @@
 
 As ``torchaudio.transforms.MFCC``: power spectra of Hann windows, HTK mel bands, dB with nothing more than 80 dB below
 the song's loudest band, orthonormal DCT-II. Frame k is centred at sample k * hop; the song is mirrored at its ends, so
-that a song of T samples has N' = 1 + floor(T / hop) frames. (The floor of 80 dB is of the whole song, so a loud end
-makes a quiet beginning a little less quiet: the one way in which a coefficient knows more than half a window of the
-future.)
+that a song of T samples has N' = 1 + floor(T / hop) frames.
+
+A coefficient knows more than half a window of the future in two ways. The floor of 80 dB is of the whole song, so a
+loud end makes a quiet beginning a little less quiet. And with ``normalize: peak`` the song's largest sample, wherever
+it is, shifts the first coefficient of all frames by one and the same number; with ``none`` it does not.
 """
 
 import logging

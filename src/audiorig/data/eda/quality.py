@@ -186,15 +186,16 @@ def _is_known(samples: Samples, trace_id: str, digests: dict[str, str]) -> bool:
 # ------------------------------------------------------------------------------ what is told
 
 
-def summarize_quality(index: pd.DataFrame, quality: pd.DataFrame) -> dict[str, Any]:
+def summarize_quality(index: pd.DataFrame, quality: pd.DataFrame, exclude: Collection[TraceFlag]) -> dict[str, Any]:
     """Counts for people and for the report, of all datasets and of each; songs and subjects are those of kept traces.
 
     Args:
         index, quality: a row for each trace, in the same order.
+        exclude: flags that left a trace out: the report says which those are.
     """
     names = index["dataset"].to_numpy()
     datasets = {name: _counts(index[names == name], quality[names == name]) for name in sorted(set(names))}
-    return _counts(index, quality) | {"datasets": datasets}
+    return _counts(index, quality) | {"exclude": list(exclude), "datasets": datasets}
 
 
 def _counts(index: pd.DataFrame, quality: pd.DataFrame) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _signals_of_row(
     if not len(samples) or not 0 < source_rate_hz < math.inf:
         return Signals.all_lost(0)
     path = row["eda_path"]
-    if settings.lowpass_hz is not None and settings.lowpass_hz >= source_rate_hz / 2:
+    if settings.lowpass_hz >= source_rate_hz / 2:
         text = (
             f"lowpass_hz is {settings.lowpass_hz:g}, and traces of {source_rate_hz:g} Hz hold nothing from "
             f"{source_rate_hz / 2:g} Hz on: they are not filtered"
@@ -108,7 +108,7 @@ def trace_signals(
     filled, is_lost = bridge_gaps(samples, source_rate_hz, settings.max_gap_sec)
     if not len(filled):
         return Signals.all_lost(steps)
-    if settings.lowpass_hz is not None and settings.lowpass_hz < source_rate_hz / 2:
+    if 0 < settings.lowpass_hz < source_rate_hz / 2:
         filled = lowpass(filled, source_rate_hz, settings.lowpass_hz, LOWPASS_ORDER)
     clean = change_rate(filled, source_rate_hz, rate_hz)
     # At 0.1 Hz and below nothing would be left of half a rate: the whole signal is tonic.
@@ -153,7 +153,7 @@ def change_rate(signal: Signal, source_rate_hz: float, rate_hz: float) -> Signal
         slope = (signal[-1] - signal[0]) / (len(signal) - 1)
         rest = signal - signal[0] - slope * np.arange(len(signal))
         changed: Signal = resample_poly(rest, fraction.numerator, fraction.denominator)[:length]
-        return changed + signal[0] + slope / ratio * np.arange(length)
+        return changed + signal[0] + slope / ratio * np.arange(len(changed))  # by the fraction, it may be one step less
     if ratio < 1:
         signal = lowpass(signal, source_rate_hz, 0.4 * rate_hz, STOP_ORDER)
     spline = CubicSpline(np.arange(len(signal)), signal)

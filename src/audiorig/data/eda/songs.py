@@ -155,8 +155,12 @@ class SongDataset:
 
     def _coefficients(self, song: Song, steps: int) -> NDArray[np.float32]:
         """Of the song that is heard: (M*R, C)."""
-        frames: Any = self._features[self._audio[song.wav_path]]["mfcc"]
-        return align_frames(frames, self.audio.frame_rate_hz, self.rate_hz, self.frames_per_step, steps)
+        wav_path = self._audio[song.wav_path]
+        frames: Any = self._features[wav_path]["mfcc"]
+        try:
+            return align_frames(frames, self.audio.frame_rate_hz, self.rate_hz, self.frames_per_step, steps)
+        except DataError as error:
+            raise DataError(f"{wav_path}: {error}") from None
 
     def _stretch(self, is_heard: NDArray[np.bool_], epoch: int, item: int) -> tuple[int, int]:
         """First step and number of steps; somebody heard some of them."""

@@ -5,6 +5,7 @@ to end, whose levels differ by listener. A score is the mean over songs of the m
 traces, and its interval comes from drawing songs: who heard the same song is one unit.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,7 +126,7 @@ def measures(
         "ccc": ccc(*tensors).numpy(),
         "sd_ratio": sd_ratio(*tensors).numpy(),
     }
-    every = max(1, int(rate_hz / WARPED_HZ))
+    every = max(1, math.ceil(rate_hz / WARPED_HZ - 1e-9))
     kept = is_heard[:, ::every]
     (left, lengths), (right, _) = heard_first(predicted[:, ::every], kept), heard_first(true[:, ::every], kept)
     band = max(1, round(settings.band_sec * rate_hz / every))

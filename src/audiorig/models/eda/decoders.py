@@ -74,7 +74,8 @@ class LstmDecoder(nn.Module):
         back = (place - (length - lengths)[:, None]) % length
         width = vectors.shape[2]
         moved = vectors.gather(1, from_right[..., None].expand(-1, -1, width))
-        packed = pack_padded_sequence(moved, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        lengths = lengths.clamp(min=1).cpu()  # an item of padding alone has one step, which is not looked at
+        packed = pack_padded_sequence(moved, lengths, batch_first=True, enforce_sorted=False)
         states, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=length)
         values: Tensor = self.out(states)[..., 0]
         return values.gather(1, back)

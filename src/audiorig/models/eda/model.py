@@ -58,6 +58,7 @@ class Audio2Eda(PreTrainedModel):
     main_input_name = "mfcc"
     accepts_loss_kwargs = True  # sums, divided by the number of traces of the whole step
     no_decay_names: ClassVar[tuple[str, ...]] = ("points",)
+    fitted_names: ClassVar[tuple[str, ...]] = ("mean", "sd")  # not taken of a run whose weights it begins with
     config: Audio2EdaConfig
     mean: Tensor
     sd: Tensor
@@ -67,6 +68,7 @@ class Audio2Eda(PreTrainedModel):
         settings = EdaModelConfig.model_validate(config.model)
         self.loss_settings = EdaLossConfig.model_validate(config.loss)
         self.monitor = MonitorConfig.model_validate(config.monitor)
+        self.is_causal = settings.causal
         with random_state_fence():
             torch.manual_seed(config.seed)
             self.encoder = _encoder(settings, config)
@@ -103,11 +105,13 @@ class Audio2Eda(PreTrainedModel):
     @property
     def part_weights(self) -> dict[str, float]:
         """The loss is one term."""
-        return {self.loss_settings.name: 1.0}
+        return {self.loss_settings.part: 1.0}
 
     @property
     def receptive_steps(self) -> int | None:
-        """Steps that one depends on, itself among them; None: all since the onset."""
+        """Steps that one depends on, itself among them; None: all since the onset, or what comes counts too."""
+        if not self.is_causal:
+            return None
         past = (self.encoder.past_steps, self.decoder.past_steps)
         return None if None in past else 1 + sum(each for each in past if each is not None)
 
@@ -143,8 +147,8 @@ class Audio2Eda(PreTrainedModel):
             return Audio2EdaOutput(predicted=predicted)
         losses = trace_losses(self.loss_settings, predicted[:, None], traces, is_heard)
         count = is_heard.any(dim=-1).sum()
-        divisor = count.clamp(min=1) if num_items_in_batch is None else num_items_in_batch
-        parts: dict[str, tuple[Tensor, Tensor]] = {self.loss_settings.name: (losses.sum().detach(), count)}
+        divisor = torch.as_tensor(count if num_items_in_batch is None else num_items_in_batch).clamp(min=1)
+        parts: dict[str, tuple[Tensor, Tensor]] = {self.loss_settings.part: (losses.sum().detach(), count)}
         names = self.monitor.train if self.training else self.monitor.dev
         for name in names:
             if name not in parts:

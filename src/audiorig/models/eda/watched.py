@@ -5,7 +5,6 @@ from torch import Tensor
 
 from audiorig.config.eda import Measure
 from audiorig.models.eda.agreement import ccc, mae, mse, pearson
-from audiorig.models.eda.warping import dtw, frechet, heard_first
 
 BAND_SEC = 3.0
 
@@ -33,11 +32,13 @@ def watched(
         case "ccc":
             values = ccc(beside, traces, is_heard)
         case "dtw" | "frechet":
+            from audiorig.models.eda.warping import dtw, frechet, heard_first  # half a second of numba at every start
+
             has_any = is_heard.any(dim=-1)
             chosen = [part[has_any][:max_traces].cpu() for part in (beside.expand_as(traces), traces, is_heard)]
             (left, lengths), (right, _) = (heard_first(each, chosen[2]) for each in chosen[:2])
             band = max(1, round(BAND_SEC * rate_hz))
             found = dtw(left, right, lengths, band) if name == "dtw" else frechet(left, right, lengths)
-            values = torch.as_tensor(found)
+            values = torch.as_tensor(found, dtype=torch.float32, device=predicted.device)  # of one place, to be stacked
     is_value = ~values.isnan()
     return torch.where(is_value, values, 0).sum(), is_value.sum()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from audiorig.config import Audio2EdaRun, TraceChecksConfig, WithListeners
+from audiorig.config import Audio2EdaRun, TraceChecksConfig
 from audiorig.report.eda.figures import error_by_time, null_picture, traces_picture
 from audiorig.report.eda.inputs import TRUE
 from audiorig.report.eda.tables import (
@@ -54,7 +54,6 @@ class DatasetSection:
 def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
     """By the names that ``audio2eda.html`` uses."""
     heard, system = inputs.heard, inputs.system
-    checks = inputs.corpus.checks if isinstance(inputs.corpus, WithListeners) else TraceChecksConfig()
     songs = example_songs(inputs, run.score.examples)
     titles = [f"song {place}" for place in range(1, len(songs) + 1)] if inputs.corpus.private else songs
     return {
@@ -62,8 +61,8 @@ def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
         "losses": curves_of(
             inputs.history,
             {
-                run.loss.name: f"loss ({run.loss.name})",
-                **{name: CURVES[name] for name in (*run.monitor.dev, *run.monitor.train) if name != run.loss.name},
+                run.loss.part: f"loss ({run.loss.part})",
+                **{name: CURVES[name] for name in (*run.monitor.dev, *run.monitor.train) if name != run.loss.part},
             },
             {},
             kept_step(inputs),
@@ -81,7 +80,7 @@ def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
         "traces": traces_picture(heard, songs, titles, system, run.frame_rate_hz),
         "errors": error_by_time(heard, system, run.frame_rate_hz),
         "quality": heard.quality,
-        "flags": quality_table(heard, checks.exclude),
+        "flags": quality_table(heard, heard.quality.get("exclude", TraceChecksConfig().exclude)),
         "excluded": Table((), ()) if inputs.corpus.private else excluded_table(heard),
         "missing": Table((), ()) if inputs.corpus.private else missing_table(heard),
         "num_missing": len(heard.missing),
@@ -112,15 +111,20 @@ def example_songs(inputs: RunInputs, number: int) -> list[str]:
 
 def facts(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, str]:
     """What is predicted of what, by which network."""
-    about = inputs.training
-    reach = about.get("receptive_sec")
-    model = run.model
+    about, model = inputs.training, run.model
     return {
         "predicted": f"{TARGETS[run.eda.target]}, {run.frame_rate_hz:g} steps a second",
         "normalised": NORMALIZED[run.eda.normalize],
         "features": f"{run.audio.num_mfcc} MFCC of {run.audio.num_mels} bands, {run.audio.frame_rate_hz:g} a second",
         "network": f"{model.encoder.kind} encoder, {model.decoder.kind} decoder, "
-        + ("hears what was, not what comes" if model.causal else "hears the whole song")
+        + ("hears what was, not what comes" if model.causal else "hears what was and what comes")
         + (", with a learnt curve of the time since onset" if model.template else ""),
-        "it hears": f"{reach:.1f} s back" if reach else "all since the onset",
+        "it hears": _reach(about.get("receptive_sec"), model.causal),
     }
+
+
+def _reach(seconds: float | None, is_causal: bool) -> str:
+    """How much of the song a step depends on."""
+    if not is_causal:
+        return "what was, and what comes"
+    return f"{seconds:.1f} s back" if seconds else "all since the onset"
