@@ -167,7 +167,9 @@ def known_before(wildcards):
         table = corpus_root(name, corpus) / corpus.recordings
         return str(table) if table.exists() else []
     if isinstance(corpus, ListenersCorpus):
-        tables = [corpus_root(name, corpus) / each.folder.strip("/") / "metadata.csv" for each in corpus.datasets.values()]
+        tables = [
+            corpus_root(name, corpus) / each.folder.strip("/") / "metadata.csv" for each in corpus.datasets.values()
+        ]
         return [str(table) for table in tables if table.exists()]
     return []
 

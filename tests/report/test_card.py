@@ -110,7 +110,8 @@ def test_a_network_of_traces_says_what_its_numbers_are_and_what_they_are_not() -
     assert 'MfccConfig.of_key("mfcc_44100_peak_40_64_2048_441")' in card and "align_frames(heard, 100, 4, 25" in card
     other = {"eda": {"target": "tonic", "normalize": "none"}, "model": {"causal": False}}
     card = model_card("eda", run_of(**TRACES, **other), corpus)
-    assert "hears what comes as well as what was" in card and "slow (tonic) part" in card and "It counts in microsiemens." in card
+    assert "hears what comes as well as what was" in card and "slow (tonic) part" in card
+    assert "It counts in microsiemens." in card
 
 
 def test_every_normalisation_and_target_has_its_words() -> None:

@@ -103,6 +103,8 @@ ONE = {"100083": np.array([1.5, 2.5, 3.5, 4.5])}
         (pmemo_text(ONE) + "0.00,5.5\n", [1.5, 2.5, 3.5, 4.5, 5.5], {"times-disordered"}),
         (pmemo_text(ONE) + "9e9,5.5\n", [1.5, 2.5, 3.5, 4.5, 5.5], {"times-disordered"}),
         (pmemo_text(ONE).replace("0.02", "?"), ONE["100083"], {"times-missing"}),
+        (pmemo_text(ONE).replace("0.00,", ","), ONE["100083"], {"times-missing"}),
+        (pmemo_text(ONE).replace("0.06", "?"), ONE["100083"], {"times-missing"}),
         ("time(s),100083\n0.00,1.5\n", [1.5], {"rate-published"}),
         ("time(s),100083\n-1e308,1.5\n1e308,2.5\n", [1.5, 2.5], {"rate-published"}),
         ("time(s),100083\n0,1.5\n1e-320,2.5\n2e-320,3.5\n", [1.5, 2.5, 3.5], {"rate-published"}),
@@ -114,6 +116,7 @@ def test_files_unlike_the_published_ones(tmp_path: Path, text: str, expected: li
     np.testing.assert_array_equal(trace.samples, expected)
     assert found == codes
     assert trace.note == ""
+    assert trace.start_sec == pytest.approx(0, abs=1e-9)
     assert trace.source_rate_hz == (100 if codes == {"rate-own"} else 50)
 
 

@@ -53,8 +53,9 @@ def read_clock(times_sec: NDArray[np.float64], name: str, assumptions: Assumptio
             assumptions.assume("rate-published", "times say nothing: samples are taken at the published rate", name)
         return Clock(np.nan, 0.0)
     if len(known) < len(times_sec):
-        assumptions.assume("times-missing", "samples without a time lie evenly between those that have one", name)
-        times_sec = np.interp(np.arange(len(times_sec)), known, times_sec[known])
+        text = "samples without a time lie evenly between those that have one, or as far apart in front and behind"
+        assumptions.assume("times-missing", text, name)
+        times_sec = _completed(times_sec, known)
     since, start = times_sec - times_sec[0], float(times_sec[0])
     step = float(np.median(np.diff(since)))
     if not 1 / MAX_HZ <= step <= 1 / MIN_HZ:
@@ -88,6 +89,14 @@ def rate_of(own_hz: float, given_hz: float | None, published_hz: float, name: st
     if is_other:
         assumptions.assume("rate-own", "the rate that the file gives is used, which is not the published one", name)
     return published_hz if np.isnan(own_hz) else own_hz
+
+
+def _completed(times_sec: NDArray[np.float64], known: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Times (T,) of all samples, of two or more ``known`` ones."""
+    place = np.arange(len(times_sec))
+    step = float(np.median(np.diff(times_sec[known]) / np.diff(known)))
+    beyond = np.minimum(place - known[0], 0) + np.maximum(place - known[-1], 0)
+    return np.asarray(np.interp(place, known, times_sec[known]) + step * beyond)
 
 
 def _nearly_whole(rate_hz: float) -> float:
