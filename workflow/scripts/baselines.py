@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from audiorig.data.eda.assumptions import collected
 from audiorig.data.manifest import write_table
 from audiorig.evaluate.eda.files import Files, load_eda_run
 from audiorig.evaluate.eda.stages import predict_baselines
@@ -17,7 +18,7 @@ def main() -> None:
     parser.add_argument("--traces", type=Path, required=True, help="listeners' traces at the predicted rate")
     parser.add_argument("--output", type=Path, required=True, help="written: predictions of the test traces")
     arguments = parser.parse_args()
-    with stage("baselines", beside=arguments.output) as record:
+    with stage("baselines", beside=arguments.output) as record, collected() as record["assumptions"]:
         run = load_eda_run(arguments.config)
         files = Files(arguments.split, tuple(arguments.mfcc), arguments.traces)
         predictions, record["baselines"] = predict_baselines(run, files)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from audiorig.data.eda.assumptions import collected
 from audiorig.data.manifest import read_table, write_table
 from audiorig.evaluate.eda.files import Files, load_eda_run
 from audiorig.evaluate.eda.predict import load_network, predict_songs, scale_of
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="written: true and predicted traces")
     parser.add_argument("--nulls", type=Path, required=True, help="written: r of each draw of the nulls")
     arguments = parser.parse_args()
-    with stage("score_traces", beside=arguments.output) as record:
+    with stage("score_traces", beside=arguments.output) as record, collected() as record["assumptions"]:
         run = load_eda_run(arguments.config)
         files = Files(arguments.split, tuple(arguments.mfcc), arguments.traces)
         model = load_network(arguments.model)

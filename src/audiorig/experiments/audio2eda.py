@@ -39,7 +39,6 @@ def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
     rows = read_table(inputs.split / "train.parquet")
     scale = TraceScale.fit(rows, TraceStore(traces), settings.eda)
     _check_rate(scale.rate_hz, settings, traces)
-    model = Audio2Eda.of_run(settings, MfccScale.fit(rows, FeatureStore(inputs.mfcc)), scale)
     songs = {
         side: SongDataset(
             inputs.split / f"{side}.arrow",
@@ -54,6 +53,9 @@ def build(settings: Audio2EdaRun, inputs: Inputs) -> Experiment:
         )
         for side in SIDES
     }
+    last_step = max(songs["train"].num_steps(item) for item in range(len(songs["train"]))) - 1
+    mfcc_scale = MfccScale.fit(rows, FeatureStore(inputs.mfcc))
+    model = Audio2Eda.of_run(settings, mfcc_scale, scale, last_step / settings.frame_rate_hz)
     torch.manual_seed(settings.seed)  # dropout
     collate = SongCollate()
     return Experiment(

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from audiorig.data.eda.assumptions import Assumptions, AssumptionWarning
+from audiorig.data.eda.assumptions import Assumptions, AssumptionWarning, collected
 
 
 def test_each_is_warned_of_once() -> None:
@@ -50,3 +50,16 @@ def test_what_was_said_is_kept_also_if_warnings_are_errors() -> None:
         with pytest.raises(AssumptionWarning, match=r"a\.csv"):
             assumptions.assume("unit", "values are in microsiemens", "a.csv")
     assert assumptions.count("unit") == 1
+
+
+def test_what_stages_take_for_granted_is_collected_once() -> None:
+    with pytest.warns(AssumptionWarning), collected() as found:
+        for _ in range(2):
+            warnings.warn("frames are interpolated [interpolated-frames]", AssumptionWarning, stacklevel=1)
+        warnings.warn(
+            "values are in microsiemens [unit; of other files it is counted]", AssumptionWarning, stacklevel=1
+        )
+    assert found == [
+        {"code": "interpolated-frames", "text": "frames are interpolated", "count": 1, "files": []},
+        {"code": "unit", "text": "values are in microsiemens", "count": 1, "files": []},
+    ]

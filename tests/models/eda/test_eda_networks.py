@@ -11,7 +11,7 @@ from transformers import AutoModel
 
 import audiorig.models  # noqa: F401  registers the network
 from audiorig.config.eda import MonitorConfig
-from audiorig.models.eda.model import Audio2Eda, Audio2EdaConfig
+from audiorig.models.eda.model import Audio2Eda, Audio2EdaConfig, Template
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "wavenet": {"kind": "wavenet", "stride": 5, "width": 8, "skip_width": 8, "dilations": 2, "stacks": 2},
@@ -124,6 +124,13 @@ def test_the_template_is_a_curve_of_time_whose_end_holds_on() -> None:
         model.template.points.copy_(torch.tensor([0.0, 4.0, 2.0, 8.0]))
         times = torch.tensor([[0.0, 0.25, 1.5, 2.75, 3.0, 500.0]])
         assert model.template(times).tolist() == [[0.0, 1.0, 3.0, 6.5, 8.0, 8.0]]
+
+
+def test_times_that_nothing_was_learnt_of_have_the_last_value_that_was() -> None:
+    template = Template(6, longest_sec=2.5)
+    with torch.no_grad():
+        template.points.copy_(torch.tensor([0.0, 1.0, 2.0, 4.0, 0.0, 0.0, 0.0]))  # that of 3 s took part in 2.5 s
+        assert template(torch.tensor([[2.0, 2.5, 3.0, 60.0]])).tolist() == [[2.0, 3.0, 3.0, 3.0]]
 
 
 def test_one_frame_a_step_works_too() -> None:

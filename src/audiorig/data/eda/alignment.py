@@ -75,7 +75,7 @@ def align_frames(mfcc: Floats, native_rate_hz: float, rate_hz: float, frames_per
     if not is_exact:
         warnings.warn(
             f"{native_rate_hz:g} frames of audio a second are no whole multiple of {rate_hz:g} steps: they are "
-            f"interpolated to {frames_per_step} a step",
+            f"interpolated to {frames_per_step} a step [interpolated-frames]",
             AssumptionWarning,
             stacklevel=2,
         )

@@ -4,10 +4,14 @@ Files of skin conductance state neither their unit nor, in places, their rate, t
 they begin. Whatever is read into them is an assumption: it is warned of, and counted.
 """
 
+import re
 import threading
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 NUM_SHOWN = 5
 
@@ -52,3 +56,26 @@ class Assumptions:
             for code, files in sorted(self._files.items())
             if files
         ]
+
+
+@contextmanager
+def collected() -> Iterator[list[dict[str, object]]]:
+    """What is warned of inside, for a stage's record: scales and alignment make assumptions of no file.
+
+    Yields:
+        A list that grows, of entries as ``Assumptions.as_list`` gives them; each text once.
+    """
+    found: list[dict[str, object]] = []
+    with warnings.catch_warnings():
+        show: Any = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, AssumptionWarning):
+                said = re.fullmatch(r"(?P<text>.*) \[(?P<code>[^\];]+)[^\]]*\]", str(message), re.DOTALL)
+                text, code = (said["text"], said["code"]) if said else (str(message), "other")
+                if all(each["text"] != text for each in found):
+                    found.append({"code": code, "text": text, "count": 1, "files": []})
+            show(message, category, *place, **more)
+
+        warnings.showwarning = note
+        yield found

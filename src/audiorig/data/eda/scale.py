@@ -121,7 +121,7 @@ class TraceScale:
             self._told.add(participant_id)
             warnings.warn(
                 "some subjects have no training trace: their traces are scaled by mean and deviation of everybody's, "
-                "as if their skin were like that of others",
+                "as if their skin were like that of others [scaled-by-everybody]",
                 AssumptionWarning,
                 stacklevel=2,
             )

@@ -25,19 +25,25 @@ from audiorig.models.eda.model_config import Audio2EdaConfig, Audio2EdaOutput
 from audiorig.models.eda.watched import watched
 from audiorig.randomness import random_state_fence
 
-__all__ = ["Audio2Eda", "Audio2EdaConfig", "Audio2EdaOutput"]
+__all__ = ["Audio2Eda", "Audio2EdaConfig", "Audio2EdaOutput", "Template"]
 
 
 class Template(nn.Module):
-    """A learnt curve over the time since onset, of one point a second; its last value holds on. It begins at 0."""
+    """A learnt curve over the time since onset, of one point a second. It begins at 0.
 
-    def __init__(self, duration_sec: float) -> None:
+    Args:
+        duration_sec: its length.
+        longest_sec: the latest time that is learnt; the curve's value there holds on, as later points stay at 0.
+    """
+
+    def __init__(self, duration_sec: float, longest_sec: float | None = None) -> None:
         super().__init__()
+        self.end_sec = duration_sec if longest_sec is None else min(duration_sec, longest_sec)
         self.points = nn.Parameter(torch.zeros(max(2, round(duration_sec) + 1)))
 
     def forward(self, times: Tensor) -> Tensor:
         """Seconds (B, M) to values (B, M), a line between neighbouring points."""
-        place = times.clamp(0, len(self.points) - 1)
+        place = times.clamp(0, min(self.end_sec, len(self.points) - 1))
         before = place.floor().long().clamp(max=len(self.points) - 2)
         share = place - before
         return self.points[before] * (1 - share) + self.points[before + 1] * share
@@ -73,14 +79,16 @@ class Audio2Eda(PreTrainedModel):
             torch.manual_seed(config.seed)
             self.encoder = _encoder(settings, config)
             self.decoder = _decoder(settings, self.encoder.width)
-            self.template = Template(settings.template_sec) if settings.template else None
+            self.template = Template(settings.template_sec, config.longest_sec) if settings.template else None
         self.register_buffer("mean", torch.tensor(config.mfcc_mean, dtype=torch.float32))
         self.register_buffer("sd", torch.tensor(config.mfcc_sd, dtype=torch.float32))
         self.post_init()
 
     @classmethod
-    def of_run(cls, run: Audio2EdaRun, mfcc_scale: MfccScale, trace_scale: TraceScale) -> Self:
-        """A network to be trained; both scales come from the training side."""
+    def of_run(
+        cls, run: Audio2EdaRun, mfcc_scale: MfccScale, trace_scale: TraceScale, longest_sec: float | None = None
+    ) -> Self:
+        """A network to be trained; both scales, and the length of the longest song, come from the training side."""
         config = cls.config_class(
             model=run.model.model_dump(mode="json"),
             loss=run.loss.model_dump(mode="json"),
@@ -88,6 +96,7 @@ class Audio2Eda(PreTrainedModel):
             num_inputs=run.audio.num_mfcc,
             frames_per_step=run.frames_per_step,
             rate_hz=run.frame_rate_hz,
+            longest_sec=longest_sec,
             mfcc_mean=mfcc_scale.mean.tolist(),
             mfcc_sd=mfcc_scale.sd.tolist(),
             preprocessing={

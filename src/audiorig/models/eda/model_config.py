@@ -20,6 +20,7 @@ class Audio2EdaConfig(PreTrainedConfig):
         num_inputs: C, coefficients of a frame.
         frames_per_step: R.
         rate_hz: steps a second.
+        longest_sec: how far the training side's songs go; what is learnt of later times is nothing.
         mfcc_mean, mfcc_sd: (C,) what coefficients are standardised by.
         preprocessing: sections ``audio`` and ``eda``, and ``trace_scale``: what made its input and its target.
         seed: of the first weights.
@@ -35,6 +36,7 @@ class Audio2EdaConfig(PreTrainedConfig):
         num_inputs: int = 40,
         frames_per_step: int = 25,
         rate_hz: float = 4.0,
+        longest_sec: float | None = None,
         mfcc_mean: Sequence[float] = (),
         mfcc_sd: Sequence[float] = (),
         preprocessing: Mapping[str, Any] | None = None,
@@ -47,6 +49,7 @@ class Audio2EdaConfig(PreTrainedConfig):
         self.num_inputs = num_inputs
         self.frames_per_step = frames_per_step
         self.rate_hz = rate_hz
+        self.longest_sec = longest_sec
         self.mfcc_mean = list(mfcc_mean) or [0.0] * num_inputs
         self.mfcc_sd = list(mfcc_sd) or [1.0] * num_inputs
         self.preprocessing = dict(preprocessing or {})

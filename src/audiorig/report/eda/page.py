@@ -14,6 +14,7 @@ from audiorig.report.eda.tables import (
     quality_table,
     score_table,
 )
+from audiorig.report.eda.verdict import assumptions_of
 from audiorig.report.figures import Picture
 from audiorig.report.inputs import RunInputs
 from audiorig.report.origins import run_facts
@@ -36,9 +37,6 @@ CURVES = {
     "dtw": "DTW",
     "frechet": "Fréchet",
 }
-
-
-MOST_FILES = 5
 
 
 @dataclass(frozen=True)
@@ -86,17 +84,6 @@ def content(inputs: RunInputs, run: Audio2EdaRun) -> dict[str, Any]:
         "num_missing": len(heard.missing),
         "assumptions": assumption_table(assumptions_of(inputs), shows_files=not inputs.corpus.private),
     }
-
-
-def assumptions_of(inputs: RunInputs) -> list[dict[str, Any]]:
-    """What was taken for granted when traces were read, and when features were made; shards add up."""
-    found: dict[str, dict[str, Any]] = {}
-    made = [record.get("assumptions") or [] for record in inputs.provenance.values()]
-    for each in [each for some in (inputs.heard.assumptions, *made) for each in some]:
-        known = found.setdefault(each["code"], {**each, "count": 0, "files": []})
-        known["count"] += each["count"]
-        known["files"] = [*known["files"], *each["files"]][:MOST_FILES]
-    return list(found.values())
 
 
 def example_songs(inputs: RunInputs, number: int) -> list[str]:

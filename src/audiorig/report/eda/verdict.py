@@ -1,5 +1,7 @@
 """What the scores of predicted traces say, in sentences, and what weakens them."""
 
+from typing import Any
+
 from audiorig.config import Audio2EdaRun
 from audiorig.report.eda.tables import METRICS, R, in_words
 from audiorig.report.inputs import RunInputs
@@ -10,6 +12,7 @@ CONTROLS = {"template": "the time since onset alone", "ridge": "a ridge on lagge
 NULLS = {"permuted-songs": "predictions of other songs", "shifted": "predictions shifted in time"}
 FLAT = 0.5
 UNLIKELY = 0.05
+MOST_FILES = 5
 
 
 def eda_verdict(inputs: RunInputs) -> list[str]:
@@ -74,6 +77,17 @@ def eda_warnings(inputs: RunInputs) -> list[str]:
     quality = inputs.heard.quality
     if (lost := quality.get("num_traces", 0) - quality.get("num_kept", 0)) > 0:
         found.append(f"{lost:,} of {quality['num_traces']:,} traces are left out, by what was flagged in them.")
-    if any(inputs.heard.assumptions):
-        found.append("Assumptions were made about the files of the traces; they are listed below.")
+    if assumed := assumptions_of(inputs):
+        found.append(f"Assumptions of {len(assumed)} kinds were made about the data; they are listed below.")
     return [*found, *(str(each) for kind in ("leaks", "notes") for each in inputs.split.get(kind, ()))]
+
+
+def assumptions_of(inputs: RunInputs) -> list[dict[str, Any]]:
+    """What was taken for granted when traces were read, and when features were made; shards add up."""
+    found: dict[str, dict[str, Any]] = {}
+    made = [record.get("assumptions") or [] for record in inputs.provenance.values()]
+    for each in [each for some in (inputs.heard.assumptions, *made) for each in some]:
+        known = found.setdefault(each["code"], {**each, "count": 0, "files": []})
+        known["count"] += each["count"]
+        known["files"] = [*known["files"], *each["files"]][:MOST_FILES]
+    return list(found.values())
