@@ -8,7 +8,7 @@ import pytest
 
 RUN = {
     "build": ["heard"],
-    "corpora": {"demo-eda": {"num_songs": 14, "num_subjects": 8, "listeners_per_song": 3, "duration_sec": 14.0}},
+    "corpora": {"demo-eda": {"num_songs": 20, "num_subjects": 8, "listeners_per_song": 3, "duration_sec": 14.0}},
     "heard": {
         "extends": "audio2eda",
         "seeds": [0, 1],
