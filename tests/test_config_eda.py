@@ -71,6 +71,12 @@ def test_a_corpus_with_listeners_is_divided_by_songs_or_subjects() -> None:
         Settings({"build": [], "corpora": corpora}, CONFIG).run("audio2eda")
 
 
+def test_bounds_of_checks_are_in_order() -> None:
+    corpora = {"demo-eda": {"checks": {"min_microsiemens": 200}}}
+    with pytest.raises(ConfigError, match="min_microsiemens is 200, not below max_microsiemens"):
+        Settings({"build": [], "corpora": corpora}, CONFIG).run("audio2eda")
+
+
 def test_names_of_private_subjects_stay_out_of_models() -> None:
     mine = {"extends": "audio2eda", "eda": {"normalize": "subject_z_train"}}
     corpora = {"demo-eda": {"private": True}}

@@ -36,6 +36,7 @@ from audiorig.config.eda_model import (
     TransformerEncoderConfig,
     WaveNetConfig,
 )
+from audiorig.config.eda_run import Audio2EdaRun
 from audiorig.config.listeners import (
     DatasetConfig,
     DemoEdaCorpus,
@@ -45,14 +46,12 @@ from audiorig.config.listeners import (
     WithListeners,
 )
 from audiorig.config.probe import ProbeConfig, ProbeTask
+from audiorig.config.run_base import AnyRun, ReportConfig
 from audiorig.config.runs import (
     PUBLISH,
     STAGES,
-    AnyRun,
-    Audio2EdaRun,
     HomeWav2Vec2Run,
     InfantCryRun,
-    ReportConfig,
     Run,
     SpeechTuneRun,
     TuningRun,

@@ -60,6 +60,14 @@ class TraceChecksConfig(Section):
         description="Flags that leave a trace out of splits; others are reported only.",
     )
 
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> "TraceChecksConfig":
+        if self.min_microsiemens >= self.max_microsiemens:
+            raise ValueError(
+                f"min_microsiemens is {self.min_microsiemens:g}, not below max_microsiemens ({self.max_microsiemens:g})"
+            )
+        return self
+
 
 class DatasetConfig(Section):
     """One published dataset of a corpus with listeners."""

@@ -1,52 +1,18 @@
 """Runs: one experiment with all its settings."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from audiorig.config.base import Name, Section
-from audiorig.config.dev_metrics import check_selection, check_trace_selection
-from audiorig.config.eda import EdaConfig, EdaLossConfig, MfccConfig, MonitorConfig, SongConfig, TraceScoreConfig
-from audiorig.config.eda_model import EdaModelConfig
-from audiorig.config.probe import ProbeConfig
+from audiorig.config.base import Name
+from audiorig.config.dev_metrics import check_selection
+from audiorig.config.eda_run import Audio2EdaRun
+from audiorig.config.run_base import AnyRun
 from audiorig.config.sweeps import Case
 from audiorig.config.targets import LOSS_OF, LOSSES_FOR, LossConfig, TargetConfig
-from audiorig.config.train import LogConfig, TrainConfig
 from audiorig.config.tuning import ClipConfig, EncoderConfig, HeadConfig, PoolingConfig, ScoreConfig, TuningConfig
-from audiorig.config.wav2vec2 import HubConfig, LongCropConfig, Wav2Vec2TrainingConfig
+from audiorig.config.wav2vec2 import LongCropConfig, Wav2Vec2TrainingConfig
 from audiorig.config.wavemae import DataConfig, PitchConfig, SpectrogramConfig, TeacherConfig, WaveMAEModelConfig
-
-
-class ReportConfig(Section):
-    """What the page says beside its numbers."""
-
-    title: str = Field("", description="Headline; the run's name if empty.")
-    notes: tuple[str, ...] = Field((), description="Sentences a reader must know, shown at the top.")
-    compare_with: Name | None = Field(
-        None, description="Another run with the same probes, whose differences the page shows, item by item paired."
-    )
-
-
-class AnyRun(Section):
-    """What every run has, whatever its experiment."""
-
-    achieves: str = Field("", description="What the run should reach, and what it costs.")
-    seed: int = Field(0, ge=0, description="Seed of weights, crops, masks and order.")
-    seeds: tuple[int, ...] = Field(
-        (), description="Several seeds: each is trained in results/{run}/seed-{k}, and the report joins them."
-    )
-    train: TrainConfig = TrainConfig()
-    log: LogConfig = LogConfig()
-    probe: ProbeConfig = ProbeConfig()
-    report: ReportConfig = ReportConfig()
-    hub: HubConfig = HubConfig()
-
-    # What each stage reads, besides the experiment's name.
-    stages: ClassVar[dict[str, tuple[str, ...]]] = {}
-
-    def stage(self, name: str) -> dict[str, Any]:
-        """The settings that one stage of the workflow reads, as plain data."""
-        return self.model_dump(mode="json", include={"experiment", *self.stages[name]})
 
 
 class WaveMAERun(AnyRun):
@@ -210,83 +176,6 @@ class InfantCryRun(TuningRun):
     """One run that classifies infants' cries."""
 
     experiment: Literal["infantcry"] = Field(description="Which experiment this is.")
-
-
-class Audio2EdaRun(AnyRun):
-    """One run that predicts listeners' skin conductance from what they hear."""
-
-    experiment: Literal["audio2eda"] = Field(description="Which experiment this is.")
-    data: SongConfig
-    audio: MfccConfig = MfccConfig()
-    eda: EdaConfig = EdaConfig()
-    model: EdaModelConfig = EdaModelConfig()
-    loss: EdaLossConfig = EdaLossConfig()
-    monitor: MonitorConfig = MonitorConfig()
-    score: TraceScoreConfig = TraceScoreConfig()
-
-    stages: ClassVar[dict[str, tuple[str, ...]]] = {
-        "data": ("data", "audio", "eda"),
-        "features": ("audio", "eda"),
-        "train": ("seed", "data", "audio", "eda", "model", "loss", "monitor", "train", "log"),
-        "probe": ("data", "audio", "eda", "score"),
-        "report": ("achieves", "report"),
-        "publish": ("hub",),
-    }
-
-    @property
-    def frame_rate_hz(self) -> float:
-        """Frames of the predicted trace a second."""
-        return self.eda.frame_rate_hz(self.audio)
-
-    @property
-    def frames_per_step(self) -> int:
-        """Frames of the audio's features for each of the trace; those of other rates are interpolated."""
-        return max(1, round(self.audio.frame_rate_hz / self.frame_rate_hz))
-
-    @model_validator(mode="after")
-    def _rates_fit(self) -> "Audio2EdaRun":
-        rate = self.frame_rate_hz
-        if rate > self.audio.frame_rate_hz + 1e-9:
-            raise ValueError(
-                f"eda.rate_hz is {rate:g}, more than the {self.audio.frame_rate_hz:g} frames a second of the audio: "
-                "lower it, or audio.hop"
-            )
-        if self.eda.lowpass_hz >= rate / 2:
-            raise ValueError(
-                f"eda.lowpass_hz is {self.eda.lowpass_hz:g}, not below half of the trace's {rate:g} Hz, where nothing "
-                "is left to filter: lower it, raise eda.rate_hz, or set it to 0 for none"
-            )
-        highest = min(rate / 2, self.eda.lowpass_hz or rate / 2)
-        if self.eda.target == "phasic" and self.eda.highpass_hz >= highest:
-            raise ValueError(
-                f"eda.highpass_hz is {self.eda.highpass_hz:g}, and nothing above {highest:g} Hz is left of a trace, so "
-                "its phasic part would be none: lower it, or take another eda.target"
-            )
-        if "model" in self.model_fields_set:
-            self.check_stride()
-        return self
-
-    def check_stride(self) -> None:
-        """Raise ValueError if no whole number of the encoder's frames makes a step.
-
-        Settings of a stage that reads no model have that of the defaults, which need not fit.
-        """
-        ratio, stride = self.frames_per_step, self.model.encoder.stride
-        if ratio % stride:
-            raise ValueError(
-                f"model.encoder.stride is {stride}, and there are {ratio} frames of audio for each of the trace: take "
-                f"one of {', '.join(str(n) for n in range(1, ratio + 1) if ratio % n == 0)}"
-            )
-
-    @model_validator(mode="after")
-    def _settings_are_of_this_experiment(self) -> "Audio2EdaRun":
-        if self.probe.tasks:
-            raise ValueError("probe.tasks are of encoders that learn without labels: here traces are scored (`score`)")
-        if self.train.compile or self.train.probe.every_steps:
-            raise ValueError("train.compile and train.probe.every_steps are of wavemae: take them away")
-        if self.train.asks_dev:
-            check_trace_selection(self.train.selection, self.loss.part, self.monitor.dev)
-        return self
 
 
 Run = Annotated[
