@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from numpy.typing import NDArray
 
-from audiorig.errors import DataError
+from audiorig.data.eda.mapped import MappedTraces
 from audiorig.files import written_aside
 
 SCHEMA = pa.schema([("trace_id", pa.string()), ("samples", pa.list_(pa.float32()))])
@@ -68,44 +68,10 @@ def write_raw(path: Path, ids: Iterable[str], arrays: Iterable[NDArray[np.floati
             writer.add(trace_id, samples)
 
 
-class RawTraces:
-    """What ``write_raw`` wrote; samples are mapped, not loaded. Can be pickled and forked.
+class RawTraces(MappedTraces):
+    """What ``write_raw`` wrote."""
 
-    Raises:
-        DataError: if the file is none.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"{self.path}: cannot be read as traces: {error}; delete it, and run again") from None
-        self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
-        self._place: dict[str, tuple[int, int]] = {}
-        for which, batch in enumerate(self._batches):
-            for row, trace_id in enumerate(batch.column(0).to_pylist()):
-                self._place[trace_id] = (which, row)
-
-    def __getstate__(self) -> dict[str, Path]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.path = state["path"]
-        self._open()
-
-    def __len__(self) -> int:
-        return len(self._place)
-
-    def __contains__(self, trace_id: object) -> bool:
-        return trace_id in self._place
-
-    def ids(self) -> list[str]:
-        """All traces, as they lie in the file."""
-        return list(self._place)
+    not_readable = "cannot be read as traces"
 
     def samples(self, trace_id: str) -> Samples:
         """Samples (T,), read-only; NaN where there was no number.
@@ -113,10 +79,8 @@ class RawTraces:
         Raises:
             DataError: if there is no such trace.
         """
-        if trace_id not in self._place:
-            raise DataError(f"{self.path}: no trace {trace_id!r}: it belongs to another index; run the stage again")
-        which, row = self._place[trace_id]
-        lists = self._batches[which].column(1)
-        first, stop = (lists.offsets[place].as_py() for place in (row, row + 1))
-        values: Samples = lists.values.slice(first, stop - first).to_numpy(zero_copy_only=True)
+        values: Samples = self._cell(trace_id, "samples").values.to_numpy(zero_copy_only=True)
         return values
+
+    def _unknown(self, trace_id: str) -> str:
+        return f"no trace {trace_id!r}: it belongs to another index; run the stage again"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.ipc
 from numpy.typing import NDArray
 
-from audiorig.errors import DataError
+from audiorig.data.eda.mapped import MappedTraces
 from audiorig.files import written_aside
 
 TRACES_IN_A_BATCH = 500
@@ -75,37 +75,8 @@ def _lists(signals: list[Steps]) -> pa.Array:
     return pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), pa.array(np.concatenate(signals)))
 
 
-class TraceStore:
-    """What ``write_traces`` wrote; a pickled copy opens the file anew."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._open()
-
-    def _open(self) -> None:
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"{self.path}: no file of traces: {error}; delete it, and run again") from None
-        self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
-        self._places = {
-            trace_id: (batch, row)
-            for batch, content in enumerate(self._batches)
-            for row, trace_id in enumerate(content.column("trace_id").to_pylist())
-        }
-
-    def __getstate__(self) -> dict[str, Path]:
-        return {"path": self.path}
-
-    def __setstate__(self, state: dict[str, Path]) -> None:
-        self.path = state["path"]
-        self._open()
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __contains__(self, trace_id: object) -> bool:
-        return trace_id in self._places
+class TraceStore(MappedTraces):
+    """What ``write_traces`` wrote."""
 
     def signal(self, trace_id: str, target: Target) -> Steps:
         """One signal of a trace.
@@ -121,12 +92,3 @@ class TraceStore:
     def rate_hz(self, trace_id: str) -> float:
         """Steps a second."""
         return float(self._cell(trace_id, "rate_hz").as_py())
-
-    def _cell(self, trace_id: str, name: str) -> pa.Scalar:
-        if trace_id not in self._places:
-            raise DataError(
-                f"{self.path}: nothing is known of the trace {trace_id!r}; found {len(self)} others. It belongs to "
-                "another state of the corpus: delete it, and run again"
-            )
-        batch, row = self._places[trace_id]
-        return self._batches[batch].column(name)[row]
